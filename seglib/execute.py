@@ -1,0 +1,40 @@
+"""One notebook executed by papermill, in a process of its own: `python -m seglib.execute SOURCE TARGET < parameters`.
+
+A report starts it so that it can end it: whatever happens to the report, to this process or to the kernel, none of
+the others outlives it. The last line of its output is the error as JSON, empty if every cell ran to its end.
+"""
+
+import json
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+
+def execute(source: Path, target: Path, parameters: dict) -> str:
+    """Executes a notebook into `target`, cell by cell; the error in one line, or nothing."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
+
+    # sockets in a folder of this run alone: no ports that could clash or be listened to
+    with tempfile.TemporaryDirectory(prefix="seglib-") as sockets:
+        transport = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/ipc"}})
+        try:
+            executed = papermill.execute_notebook(
+                source, target, parameters=parameters, cwd=source.parent, kernel_name="python3",
+                progress_bar=False, config=transport,
+            )  # fmt: skip
+        except papermill.PapermillExecutionError as error:
+            return f"{error.ename}: {error.evalue}"
+        except DeadKernelError as error:
+            return f"the kernel died ({error})"
+    # papermill can return normally although the kernel was killed: believe only cells that were counted
+    unfinished = [c for c in executed.cells if c.cell_type == "code" and c.source and c.execution_count is None]
+    return "a cell did not run to its end" if unfinished else ""
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    outcome = execute(Path(sys.argv[1]), Path(sys.argv[2]), json.load(sys.stdin))
+    print(json.dumps(outcome), flush=True)

@@ -1,0 +1,180 @@
+"""`run(config)`: the finished run of a config, trained now if the store does not have it. Where all parts meet."""
+
+import dataclasses
+import json
+import resource
+import sys
+import time
+
+import torch
+
+from seglib import atomic, checkpoint, data, digest, metrics, models, runs, runtime
+from seglib.config import Config
+from seglib.data.core import Dataset
+from seglib.losses import modules_of
+from seglib.models import weights
+from seglib.models.base import SegmentationModel
+from seglib.optim import build_optimizer
+from seglib.progress import Progress
+from seglib.runs import Run
+from seglib.train import Evaluation, State, criterion_of, evaluate, fit
+
+
+def run(config: Config) -> Run:
+    """Returns the finished run of this config, goes on with a broken one, or trains it.
+
+    Raises: ValueError or FileNotFoundError, before anything is trained, for what cannot work.
+    """
+    config = resolve(config)
+    key = runs.key_of(inputs(config))
+    if found := runs.find(key):
+        return found
+    with runs.lock(key):
+        return runs.find(key) or _train(config, key)
+
+
+def run_seeds(config: Config, seeds: list[int]) -> list[Run]:
+    """One run per seed, all else equal."""
+    return [run(config.with_(seed=seed)) for seed in seeds]
+
+
+def resolve(config: Config) -> Config:
+    """The config with `auto` and 0 replaced by what this machine has: they change the result's last bits.
+
+    Raises: ValueError for a device that is not here.
+    """
+    device = runtime.device(config.device).type
+    return config.with_(device=device, threads=config.threads or runtime.cores())
+
+
+def inputs(config: Config) -> dict:
+    """Everything the result depends on: what the run key is the digest of."""
+    source = data.open_source(config)
+    parts = [type(source).__module__, models.module_of(config.model), *modules_of(config.loss)]
+    return {
+        "config": dataclasses.asdict(config),
+        "data": source.fingerprint(),
+        "weights": weights.identity(config.weights),
+        "code": digest.of_code(["seglib.train", *parts]),
+        "torch": ".".join(torch.__version__.split(".")[:2]),
+    }
+
+
+def check(config: Config) -> None:
+    """Raises what `run` would raise before training, and decodes the data to find what is wrong in its files."""
+    build(config)
+
+
+def build(config: Config) -> tuple[Dataset, SegmentationModel]:
+    """The data of a config, and its model at its initial weights, on its device."""
+    config = resolve(config)
+    dataset = data.load(config)
+    for name, split in dataset.splits().items():
+        if not len(split):
+            raise ValueError(f"the {name} split of {config.dataset} is empty; give it images")
+    runtime.prepare(config.threads, config.seed)
+    model = models.build_model(
+        config.model, num_classes=dataset.num_classes, weights=config.weights, **config.model_options
+    )
+    if config.encoder == "frozen":
+        model.freeze_encoder()
+    criterion_of(config, dataset)
+    build_optimizer(model, config)
+    model.train().check_size(torch.empty(1, 3, config.image_size, config.image_size, device="meta"))
+    memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+    return dataset, model.to(config.device, memory_format=memory_format)
+
+
+def _train(config: Config, key: str) -> Run:
+    started = time.time()
+    folder, device = runs.folder(key), torch.device(config.device)
+    dataset, model = build(config)
+    state = checkpoint.load(folder / "state.pt")
+    atomic.write(folder / "config.json", json.dumps(inputs(config), indent=1) + "\n")
+    first = state.epoch if state else 0
+    runs.append_event(key, {"event": "start", "time": started, "epoch": first, **runtime.describe()})
+    progress = Progress(f"{config.model} {config.encoder} seed {config.seed}", config.epochs, first)
+
+    def on_epoch(state: State) -> None:
+        checkpoint.save(state, folder / "state.pt")
+        runs.append_event(key, {"event": "epoch", "time": time.time(), **state.history[-1]})
+        progress.epoch(state.history[-1])
+
+    state = fit(model, dataset, config, device, state, on_epoch, progress.step)
+    seconds = time.time() - started
+    progress.finish()
+    _finish(config, key, dataset, model, state, seconds, (config.epochs - first) * len(dataset.train) / seconds)
+    return Run(folder)
+
+
+def _finish(config, key, dataset: Dataset, model, state: State, seconds: float, images_per_second: float) -> None:
+    """Reads the test split, once, and writes the run's files; meta.json is last and makes the run finished."""
+    from safetensors.torch import save
+
+    folder = runs.folder(key)
+    test = evaluate(model, dataset.test, criterion_of(config, dataset).to(config.device), config)
+    runs.write_table(folder / "history.csv", state.history)
+    runs.write_table(folder / "images.csv", _image_rows(test, dataset))
+    runs.write_table(folder / "thresholds.csv", _threshold_rows(test, dataset))
+    runs.write_predictions(folder / "predictions.npz", test.pred)
+    weights_now = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    atomic.write(folder / "model.safetensors", save(weights_now))
+    meta = {
+        "status": "finished",
+        "best_epoch": state.best_epoch,
+        "class_names": list(dataset.class_names),
+        "images": {name: len(split) for name, split in dataset.splits().items()},
+        "note": dataset.note,
+        "weights": weights.describe(config.weights),
+        "parameters": _parameters(model),
+        "seconds": round(seconds, 1),
+        "images_per_second": round(images_per_second, 1),
+        "peak_memory_mb": _peak_memory_mb(config.device),
+        **runtime.describe(),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    runs.append_event(key, {"event": "finish", "time": time.time()})
+    atomic.write(folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
+    (folder / "state.pt").unlink(missing_ok=True)
+
+
+def _image_rows(test: Evaluation, dataset: Dataset):
+    """The per-image table, with the counts of the floor *mean mask* beside the model's."""
+    floor = metrics.mean_mask_counts(dataset)
+    for i, image in enumerate(dataset.test.names):
+        for c, name in enumerate(dataset.class_names):
+            model_counts = dict(zip(("tp", "fp", "fn", "pixels"), test.counts[i, c].tolist(), strict=True))
+            floor_counts = dict(zip(("tp", "fp", "fn"), floor[i, c, :3].tolist(), strict=True))
+            yield {
+                "image": image, "class": name, **model_counts, "loss": float(test.loss[i]),
+                **{f"mean_mask_{k}": v for k, v in floor_counts.items()},
+            }  # fmt: skip
+
+
+def _threshold_rows(test: Evaluation, dataset: Dataset):
+    truth_pixels = test.counts[..., [0, 2]].sum((0, 2))
+    for c, name in enumerate(dataset.class_names):
+        for i, (tp, fp, confidence) in enumerate(test.thresholds[c].tolist()):
+            yield {
+                "class": name, "threshold": i / metrics.BINS, "tp": int(tp), "fp": int(fp),
+                "fn": int(truth_pixels[c]) - int(tp), "probability": confidence,
+            }  # fmt: skip
+
+
+def _parameters(model) -> dict[str, int]:
+    def count(parameters):
+        return sum(p.numel() for p in parameters)
+
+    return {
+        "total": count(model.parameters()),
+        "trainable": count(p for p in model.parameters() if p.requires_grad),
+        "decoder": count(model.decoder_parameters()),
+    }
+
+
+def _peak_memory_mb(device: str) -> int:
+    """Peak memory of the device, or of this process where the device is the CPU, in MB."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() // 10**6
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 10**6

@@ -1,0 +1,85 @@
+"""Counts and scores: every score in every report is computed from these counts, per image and class.
+
+Conventions: IoU = TP / (TP + FP + FN), Dice = 2 TP / (2 TP + FP + FN). Where truth and prediction are both empty,
+a binary image scores 1; a class of several is NaN and does not count. Ignored pixels count nowhere.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from seglib.data.core import IGNORE_INDEX, Dataset
+
+THRESHOLD = 0.5  # on probabilities, for binary and planes
+BINS = 20  # of probability, for counts per threshold and reliability
+
+
+def predict(probs: torch.Tensor, task: str) -> torch.Tensor:
+    """Probabilities (N, C, H, W) → which channels are on at each pixel, (N, C, H, W) bool."""
+    if task == "multiclass":
+        return F.one_hot(probs.argmax(1), probs.shape[1]).movedim(-1, 1).bool()
+    return probs > THRESHOLD
+
+
+def one_hot(target: torch.Tensor, task: str, num_classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A target as (truth, valid), both (N, C, H, W) bool; a pixel that is not valid counts nowhere."""
+    if task == "planes":
+        return target == 1, target != IGNORE_INDEX
+    classes = torch.arange(num_classes, device=target.device) + (1 if task == "binary" else 0)
+    truth = target[:, None] == classes.view(1, -1, 1, 1)
+    return truth, (target != IGNORE_INDEX)[:, None].expand_as(truth)
+
+
+def confusion(pred: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """True positives, false positives, false negatives and valid pixels per image and class: (N, C, 4) int64."""
+    tp, fp, fn = pred & truth & valid, pred & ~truth & valid, ~pred & truth & valid
+    return torch.stack([t.sum((-2, -1)) for t in (tp, fp, fn, valid)], dim=-1)
+
+
+def iou(tp: torch.Tensor, fp: torch.Tensor, fn: torch.Tensor, empty: float = float("nan")) -> torch.Tensor:
+    """Intersection over union (Jaccard), element by element; `empty` where there is neither truth nor prediction."""
+    return (tp / (tp + fp + fn)).nan_to_num(nan=empty)
+
+
+def dice(tp: torch.Tensor, fp: torch.Tensor, fn: torch.Tensor, empty: float = float("nan")) -> torch.Tensor:
+    """Dice coefficient (F1), element by element; `empty` where there is neither truth nor prediction."""
+    return (2 * tp / (2 * tp + fp + fn)).nan_to_num(nan=empty)
+
+
+def empty_score(task: str) -> float:
+    """The score of a class absent from truth and prediction: 1 if binary, NaN (not counted) if of several."""
+    return 1.0 if task == "binary" else float("nan")
+
+
+def per_image(score, counts: torch.Tensor, task: str) -> torch.Tensor:
+    """One score per image, (N,), from counts (N, C, ≥ 3): the mean over the classes that count there.
+
+    Args: score — `iou` or `dice`.
+    """
+    return score(*counts[..., :3].unbind(-1), empty=empty_score(task)).nanmean(1)
+
+
+def threshold_counts(probs: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Per class and threshold i / BINS: pixels at or above it that are truth, that are not, their summed probability.
+
+    Differences of neighbouring rows are the reliability bins. Returns (C, BINS, 3) float64.
+    """
+    rows = []
+    for i in range(BINS):
+        above = (probs >= i / BINS) & valid
+        sums = [(above & truth), (above & ~truth), probs.double() * above]
+        rows.append(torch.stack([s.sum((0, -2, -1)).double() for s in sums], dim=-1))
+    return torch.stack(rows, dim=1)
+
+
+def mean_mask_counts(dataset: Dataset) -> torch.Tensor:
+    """The floor *mean mask*: the training set's mean target, cut at 0.5 (the likeliest class), for every test image.
+
+    Returns counts as `confusion`, (N, C, 4).
+    """
+    sums, valid_sums = 0, 0
+    for masks in dataset.train.masks.split(256):
+        truth, valid = one_hot(masks, dataset.task, dataset.num_classes)
+        sums, valid_sums = sums + (truth & valid).sum(0), valid_sums + valid.sum(0)
+    pred = predict((sums / valid_sums.clamp(min=1))[None], dataset.task)
+    batches = (one_hot(m, dataset.task, dataset.num_classes) for m in dataset.test.masks.split(256))
+    return torch.cat([confusion(pred, *batch) for batch in batches])

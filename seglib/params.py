@@ -1,0 +1,164 @@
+"""The studies: which notebooks each runs, with which parameters; checked before anything runs."""
+
+import ast
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from seglib import config, digest, names, paths
+
+DIGEST_LENGTH = 8  # hex digits, in the folder name of an overridden report
+STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
+
+
+@dataclass(frozen=True)
+class Study:
+    """A folder of params/: which of the notebooks to run, and the parameters of each."""
+
+    name: str
+    notebooks: dict[str, dict]  # notebook → its parameters as injected, overrides in
+    overrides: dict = field(default_factory=dict)  # what SET changed
+
+    @property
+    def folder_name(self) -> str:
+        """The report's folder: the study's name, with a digest where parameters were overridden."""
+        return f"{self.name}@{digest.of_value(self.overrides)[:DIGEST_LENGTH]}" if self.overrides else self.name
+
+
+def studies() -> list[str]:
+    """The names of all studies."""
+    return sorted(folder.name for folder in paths.PARAMS.iterdir() if any(folder.glob("[0-9][0-9]_*.yaml")))
+
+
+def read(study: str, overrides: str = "") -> Study:
+    """A study with its parameters, every one of them checked against its notebook and against `Config`.
+
+    Args: overrides — `name=value` pairs separated by blanks, values as YAML writes them: `epochs=2 seeds=[0]`.
+    Raises: ValueError that names the file and the parameter.
+    """
+    if study not in studies():
+        raise ValueError(names.unknown("study", study, studies()))
+    changes = parse_overrides(overrides)
+    notebooks = {}
+    for file in sorted((paths.PARAMS / study).glob("[0-9][0-9]_*.yaml")):
+        defaults = parameters_cell(file)
+        values = read_yaml(file)
+        for name in values:
+            if name not in defaults or name == STUDY:
+                raise ValueError(f"{_short(file)}: {names.unknown('parameter', name, defaults.keys() - {STUDY})}")
+        applied = {name: value for name, value in changes.items() if name in defaults}
+        notebooks[file.stem] = _checked(file, defaults, {**values, **applied})
+    known = {name for file in notebooks for name in parameters_cell(paths.PARAMS / study / file)} - {STUDY}
+    for name in changes:
+        if name not in known:
+            raise ValueError(f"SET: {names.unknown('parameter', name, known)}")
+    result = Study(study, notebooks, changes)
+    for values in notebooks.values():
+        values[STUDY] = result.folder_name
+    return result
+
+
+def configs(study: Study) -> dict[str, config.Config]:
+    """Notebook → the config its parameters describe, for those that describe one."""
+    return {
+        notebook: config.from_mapping({name: value for name, value in values.items() if name in config.FIELDS})
+        for notebook, values in study.notebooks.items()
+        if "dataset" in values
+    }
+
+
+def to_config(namespace: Mapping) -> config.Config:
+    """The config that a notebook's parameters describe: its fields, taken from the notebook's `globals()`."""
+    return config.from_mapping({name: namespace[name] for name in config.FIELDS if name in namespace})
+
+
+def parse_overrides(text: str) -> dict:
+    """`epochs=2 seeds=[0, 1]` → {"epochs": 2, "seeds": [0, 1]}."""
+    changes, words = {}, text.split()
+    while words:
+        name, equals, value = words.pop(0).partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"SET: '{name}{equals}{value}' is not of the form name=value; example: SET=\"epochs=2\"")
+        while words and "=" not in words[0]:  # a value with blanks in it, as in seeds=[0, 1]
+            value += " " + words.pop(0)
+        changes[name] = _yaml(value, f"SET: {name}")
+    return changes
+
+
+def read_yaml(file: Path) -> dict:
+    """A YAML file's mapping, by a safe loader with YAML 1.2 numbers (1e-4 is a number); {} for an empty file."""
+    values = _yaml(file.read_text(encoding="utf-8"), _short(file))
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ValueError(f"{_short(file)} holds a {type(values).__name__}, expected `name: value` lines")
+    return values
+
+
+def parameters_cell(notebook: Path | str) -> dict:
+    """The defaults of a notebook's parameters cell: name → (value, annotation's name)."""
+    return dict(_parameters_cell(Path(notebook).stem))
+
+
+@cache
+def _parameters_cell(stem: str) -> dict:
+    file = paths.NOTEBOOKS / f"{stem}.ipynb"
+    if not file.is_file():
+        raise ValueError(names.unknown("notebook", stem, (f.stem for f in paths.NOTEBOOKS.glob("*.ipynb"))))
+    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+    source = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    assert len(source) == 1, f"{file.name} has {len(source)} parameters cells, expected one"
+    return {
+        node.target.id: (ast.literal_eval(node.value), ast.unparse(node.annotation))
+        for node in ast.parse(source[0]).body
+    }
+
+
+# What a parameter may be: as Config declares its field, else as the cell annotates it (papermill reads no unions).
+_KINDS = {
+    "int": int, "float": float, "bool": bool, "str": str, "list[int]": list[int], "list[float]": list[float],
+    "list[str]": list[str],
+}  # fmt: skip
+
+
+def _checked(file: Path, defaults: Mapping, values: dict) -> dict:
+    """The values as their declared kinds; the config they make, with the notebook's defaults, must be a valid one."""
+    checked = {}
+    for name, value in values.items():
+        try:
+            checked[name] = _as(name, value, config.KINDS.get(name) or _KINDS[defaults[name][1]])
+        except ValueError as error:
+            raise ValueError(f"{_short(file)}: {error}") from None
+    together = {name: value for name, (value, _) in defaults.items()} | checked
+    try:
+        config.from_mapping({name: value for name, value in together.items() if name in config.FIELDS})
+    except ValueError as error:
+        raise ValueError(f"{_short(file)}: {error}") from None
+    return together
+
+
+def _as(name: str, value: object, kind: object) -> object:
+    if typing.get_origin(kind) is list:
+        if not isinstance(value, list) or not value:
+            raise ValueError(
+                f"{name} is {value!r}, expected a list of {typing.get_args(kind)[0].__name__} such as [0, 1]"
+            )
+        return [config.checked(f"{name}[{i}]", item, typing.get_args(kind)[0]) for i, item in enumerate(value)]
+    return config.checked(name, value, kind)
+
+
+def _yaml(text: str, where: str) -> object:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ValueError(f"{where}: not readable as YAML: {' '.join(str(error).split())}") from None
+
+
+def _short(file: Path) -> str:
+    return str(file.relative_to(paths.ROOT)) if file.is_relative_to(paths.ROOT) else str(file)

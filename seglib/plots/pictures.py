@@ -1,0 +1,70 @@
+"""Pictures of what models predict: image, truth, prediction and errors side by side."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from seglib.plots.data import foreground_planes
+from seglib.plots.style import ERRORS, WIDTH
+
+
+def predictions(images, masks, preds, titles: Sequence[str]) -> Figure:
+    """Rows of image | ground truth | prediction | errors, for the foreground as a whole.
+
+    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds (N, H, W) bool; titles — one per row.
+    """
+    figure, axes = plt.subplots(len(images), 4, figsize=(WIDTH, WIDTH / 4.8 * len(images)), squeeze=False)
+    for row, image, mask, pred, title in zip(axes, images, masks, preds, titles, strict=True):
+        image, truth = np.asarray(image).transpose(1, 2, 0), foreground_planes(np.asarray(mask)).any(0)
+        row[0].imshow(image)
+        row[0].set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
+        row[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
+        row[2].imshow(pred, cmap="gray", vmin=0, vmax=1)
+        _errors(row[3], image, truth, pred)
+    _finish_rows(figure, axes, ["image", "ground truth", "prediction", "errors"])
+    return figure
+
+
+def models_on_images(images, masks, preds: Mapping[str, np.ndarray], titles: Sequence[str]) -> Figure:
+    """Rows of image | ground truth | one column per model with its errors, for the foreground as a whole.
+
+    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds — model → (N, H, W) bool; titles — per row.
+    """
+    columns = 2 + len(preds)
+    size = (WIDTH, WIDTH / (columns + 0.8) * len(images))
+    figure, axes = plt.subplots(len(images), columns, figsize=size, squeeze=False)
+    for n, (row, title) in enumerate(zip(axes, titles, strict=True)):
+        image, truth = np.asarray(images[n]).transpose(1, 2, 0), foreground_planes(np.asarray(masks[n])).any(0)
+        row[0].imshow(image)
+        row[0].set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
+        row[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
+        for axis, pred in zip(row[2:], preds.values(), strict=True):
+            _errors(axis, image, truth, pred[n])
+    _finish_rows(figure, axes, ["image", "ground truth", *(model.replace(", ", "\n") for model in preds)])
+    return figure
+
+
+def _errors(axis, image: np.ndarray, truth: np.ndarray, pred: np.ndarray) -> None:
+    axis.imshow(image)
+    for colour, where in zip(ERRORS.values(), (truth & pred, ~truth & pred, truth & ~pred), strict=True):
+        axis.imshow(_tint(where, colour))
+
+
+def _finish_rows(figure: Figure, axes: np.ndarray, titles: Sequence[str]) -> None:
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+        axis.spines[:].set_visible(False)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title)
+    patches = [mpl.patches.Patch(color=colour, label=name, alpha=0.6) for name, colour in ERRORS.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=3)
+
+
+def _tint(where: np.ndarray, colour: str, alpha: float = 0.6) -> np.ndarray:
+    tint = np.zeros((*where.shape, 4))
+    tint[where] = mpl.colors.to_rgba(colour, alpha)
+    return tint

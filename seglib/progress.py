@@ -1,0 +1,66 @@
+"""How far a run is, told while it runs: a line that rewrites itself, or events for whoever started the kernel.
+
+A headless report sets SEGLIB_PROGRESS to a file and reads the events from there, so that no progress bar ends up
+in a saved notebook. In a terminal and in JupyterLab the line is shown at once.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+
+VARIABLE = "SEGLIB_PROGRESS"
+INTERVAL = 0.5  # seconds between two updates
+
+
+class Progress:
+    """Progress of one run of `epochs` epochs; `first` of them were done before."""
+
+    def __init__(self, title: str, epochs: int, first: int = 0):
+        self.title, self.epochs, self.first = title, epochs, first
+        self.started, self.shown, self.last = time.monotonic(), 0.0, {}
+        self.tell = _teller()
+
+    def step(self, epoch: int, step: int, steps: int) -> None:
+        now = time.monotonic()
+        if now - self.shown >= INTERVAL:
+            self.shown = now
+            self.tell(line(self.title, epoch, self.epochs, self.last, self._left(epoch + step / steps)))
+
+    def epoch(self, row: dict) -> None:
+        self.last = row
+        self.tell(line(self.title, row["epoch"], self.epochs, row, self._left(row["epoch"])))
+
+    def finish(self) -> None:
+        self.tell("")
+
+    def _left(self, done: float) -> float:
+        """Seconds to go, from the pace so far."""
+        return (time.monotonic() - self.started) * (self.epochs - done) / max(done - self.first, 1e-9)
+
+
+def line(title: str, epoch: int, epochs: int, row: dict, seconds_left: float) -> str:
+    """One line of at most some 100 characters."""
+    scores = f" · val loss {row['val_loss']:.3f} · val Dice {row['val_dice']:.3f}" if row else ""
+    return f"{title} · epoch {epoch}/{epochs}{scores} · {clock(seconds_left)} left"
+
+
+def clock(seconds: float) -> str:
+    """75 → `1:15`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _teller() -> Callable[[str], None]:
+    if path := os.environ.get(VARIABLE):
+        return lambda text: _append(path, text)
+    return _rewrite if sys.stdout.isatty() or "ipykernel" in sys.modules else lambda text: None
+
+
+def _append(path: str, text: str) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(text) + "\n")
+
+
+def _rewrite(text: str) -> None:
+    print(f"\r{text:<110}" if text else f"\r{'':<110}\r", end="", flush=True)

@@ -1,0 +1,39 @@
+"""Everything random is a function of a seed and counters (epoch, image), never of what was drawn before."""
+
+import hashlib
+
+import torch
+
+_GOLDEN, _MIX_1, _MIX_2 = (
+    -7046029254386353131,
+    -4658895280553007687,
+    -7723592293110705685,
+)  # splitmix64, as int64
+
+
+def generator(seed: int, counter: int) -> torch.Generator:
+    """Random numbers that depend on (seed, counter) alone; no two counters of a seed share a stream.
+
+    torch's CPU generator takes the lower 32 bits of what it is seeded with, so both go in there.
+    """
+    offset = int(hashlib.sha256(str(seed).encode()).hexdigest()[:8], 16)
+    return torch.Generator().manual_seed((offset + counter) % 2**32)
+
+
+def uniforms(seed: int, epoch: int, indices: torch.Tensor, count: int) -> torch.Tensor:
+    """`count` independent numbers in [0, 1) per index, from a counter-based generator.
+
+    Shape: indices (N,) int64; returns (N, count) float32.
+    Reference: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014 (the finaliser).
+    """
+    stream = torch.tensor([seed, epoch], dtype=torch.int64, device=indices.device)
+    state = _mix(_mix(stream[0]) + stream[1])
+    state = _mix(state + indices)[:, None] + torch.arange(count, device=indices.device)
+    return ((_mix(state) >> 40) & 0xFFFFFF).float() / 2**24
+
+
+def _mix(z: torch.Tensor) -> torch.Tensor:
+    z = z + _GOLDEN
+    z = (z ^ ((z >> 30) & (2**34 - 1))) * _MIX_1
+    z = (z ^ ((z >> 27) & (2**37 - 1))) * _MIX_2
+    return z ^ ((z >> 31) & (2**33 - 1))

@@ -1,0 +1,185 @@
+"""`make report`: a study's notebooks executed by papermill, rendered by nbconvert, and an index page over them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from seglib import atomic, digest, params, paths, progress
+from seglib.params import Study
+from seglib.terminal import Terminal
+
+TEMPLATES = Path(__file__).parent / "templates"
+STOP_SECONDS = 5  # that a stopped notebook gets to end its kernel by itself
+INPUTS = "seglib_inputs"  # the executed notebook's metadata entry that says what it was made from
+
+
+@dataclass
+class Page:
+    """One notebook of a report, as the index shows it."""
+
+    title: str
+    status: str = "not run"
+    seconds: float | None = None
+    html: str = ""
+    notebook: str = ""
+    error: str = ""
+
+
+def make(study: Study) -> Path:
+    """Runs a study and returns its index page; what is unchanged since the last time is kept.
+
+    Raises: ValueError or FileNotFoundError before anything runs if data or parameters cannot work; RuntimeError if
+        a notebook failed (its page and the index say where).
+    """
+    configs = params.configs(study)
+    fingerprints = check(configs)
+    folder = paths.report(study.folder_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {notebook: Page(notebook) for notebook in study.notebooks}
+    terminal = Terminal(len(pages))
+    inputs: dict[str, str] = {}
+    for notebook, values in study.notebooks.items():
+        # a notebook without data of its own shows what the earlier ones recorded
+        depends = fingerprints.get(notebook) or list(inputs.values())
+        inputs[notebook] = digest.of_value([_code_digest(), _source_digest(notebook), values, depends])
+        _make_page(pages[notebook], folder, values, inputs[notebook], terminal)
+        if pages[notebook].status == "failed":
+            break
+    index = _write_index(study, pages, folder)
+    if failed := [page for page in pages.values() if page.status == "failed"]:
+        raise RuntimeError(
+            f"{failed[0].title} failed: {failed[0].error}\n  see {folder / failed[0].notebook}\n  and {index}"
+        )
+    return index
+
+
+def check(configs) -> dict[str, str]:
+    """Decodes each notebook's data and builds its model once, so that what is wrong is said now. Data fingerprints."""
+    from seglib import data, experiment
+
+    fingerprints, seen = {}, {}
+    for notebook, config in configs.items():
+        try:
+            key = json.dumps(experiment.inputs(experiment.resolve(config)), sort_keys=True)
+            if key not in seen:
+                experiment.check(config)
+                seen[key] = data.open_source(config).fingerprint()
+        except (ValueError, FileNotFoundError) as error:
+            raise type(error)(f"{notebook}: {error}") from error
+        fingerprints[notebook] = seen[key]
+    return fingerprints
+
+
+def _make_page(page: Page, folder: Path, values: dict, inputs: str, terminal: Terminal) -> None:
+    done = folder / f"{page.title}.ipynb"
+    failed = folder / f"{page.title}.failed.ipynb"
+    metadata = _metadata(done)
+    if metadata.get(INPUTS) == inputs and done.with_suffix(".html").is_file():
+        page.status, page.seconds = "done", metadata["seconds"]
+        terminal.unchanged(page.title)
+    else:
+        started = time.monotonic()
+        with terminal.notebook(page.title) as events:
+            page.error = _execute(page.title, failed, values, events)
+        page.seconds = time.monotonic() - started
+        page.status = "failed" if page.error else "done"
+        if not page.error:
+            _stamp(failed, {INPUTS: inputs, "seconds": page.seconds})
+            os.replace(failed, done)
+        terminal.finished(page.title, page.seconds, page.error)
+    page.notebook = (failed if page.error else done).name
+    _render(folder / page.notebook)
+    page.html = Path(page.notebook).with_suffix(".html").name
+    if not page.error:
+        for leftover in (failed, failed.with_suffix(".html")):
+            leftover.unlink(missing_ok=True)
+
+
+def _execute(notebook: str, target: Path, values: dict, events: Path) -> str:
+    """Executes a notebook into `target`, in a process that ends with this one; the error, or nothing."""
+    command = [sys.executable, "-m", "seglib.execute", paths.NOTEBOOKS / f"{notebook}.ipynb", target]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    variables = os.environ | {progress.VARIABLE: str(events)}
+    with subprocess.Popen(command, env=variables, start_new_session=True, **pipes) as process:
+        try:
+            output, errors = process.communicate(json.dumps(values))
+        except BaseException:  # stopped: the kernel ends with its parent
+            process.terminate()
+            try:
+                process.wait(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    if process.returncode:
+        return f"papermill ended with status {process.returncode}: {(errors.strip() or '?').splitlines()[-1]}"
+    return json.loads(output.splitlines()[-1])
+
+
+def _render(notebook: Path) -> None:
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(template_name="workbook", extra_template_basedirs=[str(TEMPLATES)])
+    html, _ = exporter.from_filename(str(notebook))
+    atomic.write(notebook.with_suffix(".html"), html)
+
+
+def _write_index(study: Study, pages: dict[str, Page], folder: Path) -> Path:
+    from jinja2 import Environment, FileSystemLoader
+
+    from seglib import words
+
+    template = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template("study.html.j2")
+    result = _result(study) if all(page.status == "done" for page in pages.values()) else {"table": None}
+    html = template.render(study=study, pages=pages.values(), environment=words.environment(), **result)
+    atomic.write(folder / "index.html", html)
+    return folder / "index.html"
+
+
+def _result(study: Study) -> dict:
+    """What the index says of the study as a whole, from the run store."""
+    from seglib import runs, tables, words
+
+    try:
+        groups = runs.recorded(study.folder_name)
+    except FileNotFoundError:  # a study without training
+        return {"table": None}
+    table = tables.comparison(groups)
+    first = next(iter(groups.values()))
+    return {
+        "table": tables.readable(table[["Dice", "IoU", "test loss", "seeds", "parameters", "trained"]]),
+        "verdicts": [v.replace("**", "") for v in words.verdicts(groups)],
+        "images": int(table["test images"].iloc[0]),
+        "source": first[0].config.dataset,
+        "note": first[0].meta["note"],
+    }
+
+
+def _code_digest() -> str:
+    """Of all of seglib: a page may show anything of it."""
+    folder = Path(__file__).parent
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return digest.of_value([[str(p.relative_to(folder)), digest.of_file(p)] for p in files])
+
+
+def _source_digest(notebook: str) -> str:
+    return digest.of_file(paths.NOTEBOOKS / f"{notebook}.ipynb")
+
+
+def _metadata(notebook: Path) -> dict:
+    return json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("seglib", {}) if notebook.is_file() else {}
+
+
+def _stamp(notebook: Path, values: dict) -> None:
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    content["metadata"]["seglib"] = values
+    atomic.write(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def end_on_sigterm() -> None:
+    """Makes SIGTERM unwind like an exit, so that the running notebook is ended too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

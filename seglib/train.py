@@ -1,0 +1,179 @@
+"""The training loop. It knows tensors and a config; no paths, no files, no plots."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from seglib import metrics
+from seglib.config import Config
+from seglib.data.augment import augment
+from seglib.data.core import Dataset, Split
+from seglib.losses import build_loss, probabilities
+from seglib.models.base import SegmentationModel
+from seglib.optim import build_optimizer
+from seglib.randomness import generator, uniforms
+
+NORMALISATION = {  # mean and std per channel, of images scaled to [0, 1]
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5,) * 3, (0.5,) * 3),
+    "raw": ((0.0,) * 3, (1.0,) * 3),
+}
+SCORES = {"iou": metrics.iou, "dice": metrics.dice}
+EVAL_BATCH = 32  # images; changes speed and memory, never a score
+
+
+@dataclass
+class State:
+    """All that training needs to go on from the end of an epoch; plain values and tensors."""
+
+    model: dict
+    optimizer: dict
+    epoch: int = 0  # epochs done
+    history: list[dict] = field(default_factory=list)  # one row per epoch
+    best_epoch: int = 0
+    best_model: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One split under one model.
+
+    Shape: counts (N, C, 4) int64 (tp, fp, fn, valid pixels); loss (N,); thresholds (C, BINS, 3), see
+    `metrics.threshold_counts`; pred (N, C, H, W) bool.
+    """
+
+    counts: torch.Tensor
+    loss: torch.Tensor
+    thresholds: torch.Tensor
+    pred: torch.Tensor
+
+
+def fit(
+    model: SegmentationModel,
+    dataset: Dataset,
+    config: Config,
+    device: torch.device,
+    state: State | None = None,
+    on_epoch: Callable[[State], None] = lambda state: None,
+    on_step: Callable[[int, int, int], None] = lambda epoch, step, steps: None,
+) -> State:
+    """Trains to `config.epochs`, from the start or from a state, and leaves the best epoch's weights in the model.
+
+    The order of the images, the augmentation and the dropout are functions of (seed, epoch), so that a resumed
+    training ends as one that never stopped. Validation alone chooses the epoch.
+    """
+    criterion = criterion_of(config, dataset).to(device)
+    optimizer = build_optimizer(model, config)
+    if state is None:
+        state = State(_copy(model.state_dict()), optimizer.state_dict())
+    else:
+        model.load_state_dict(state.model)
+        optimizer.load_state_dict(state.optimizer)
+    train, val = _resident(dataset.train, device), _resident(dataset.val, device)
+    for epoch in range(state.epoch, config.epochs):
+        losses = train_one_epoch(model, train, criterion, optimizer, config, epoch, on_step)
+        evaluation = evaluate(model, val, criterion, config)
+        row = {"epoch": epoch + 1, **losses, **_validation_row(evaluation, config)}
+        state.epoch, state.history = epoch + 1, [*state.history, row]
+        state.model, state.optimizer = _copy(model.state_dict()), optimizer.state_dict()
+        if _better(row, state.history[: state.best_epoch][-1:], config.select_by):
+            state.best_epoch, state.best_model = epoch + 1, state.model
+        on_epoch(state)
+    model.load_state_dict(state.best_model)
+    return state
+
+
+def train_one_epoch(model, split: Split, criterion, optimizer, config: Config, epoch: int, on_step) -> dict[str, float]:
+    """One pass over the split; returns the mean loss per image and, for a weighted sum, the mean of each part."""
+    model.train()
+    rng = generator(config.seed, epoch)
+    order = torch.randperm(len(split), generator=rng)
+    torch.manual_seed(int(torch.randint(2**62, (), generator=rng)))  # dropout's stream, anew for each epoch
+    batches = order.split(config.batch_size)
+    sums: dict[str, torch.Tensor] = {}
+    for step, indices in enumerate(batches):
+        images, target = training_batch(split, indices.to(split.images.device), config, epoch)
+        loss, parts = criterion(model(images), target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.mean().backward()
+        optimizer.step()
+        named = {"train_loss": loss} | {f"train_{name}": part for name, part in parts.items() if len(parts) > 1}
+        for name, value in named.items():  # summed on the device; read once, after the epoch
+            sums[name] = sums.get(name, 0) + value.detach().sum().double()
+        on_step(epoch, step + 1, len(batches))
+    means = {name: float(value) / len(split) for name, value in sums.items()}
+    if not math.isfinite(means["train_loss"]):
+        raise FloatingPointError(f"the training loss is not finite in epoch {epoch + 1}; a lower lr may help")
+    return means
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, split: Split, criterion, config: Config) -> Evaluation:
+    """One pass in evaluation mode over every image of the split."""
+    model.eval()
+    counts, losses, preds, thresholds = [], [], [], 0
+    for indices in torch.arange(len(split), device=split.images.device).split(EVAL_BATCH):
+        target = split.masks[indices]
+        logits = model(prepare(split.images[indices], config))
+        probs = probabilities(logits.float(), config.task, **_decoding(config))
+        truth, valid = metrics.one_hot(target, config.task, logits.shape[1])
+        pred = metrics.predict(probs, config.task)
+        counts.append(metrics.confusion(pred, truth, valid))
+        losses.append(criterion(logits, target)[0])
+        preds.append(pred.cpu())
+        thresholds = thresholds + metrics.threshold_counts(probs, truth, valid)
+    evaluation = Evaluation(torch.cat(counts).cpu(), torch.cat(losses).cpu(), thresholds.cpu(), torch.cat(preds))
+    assert len(evaluation.loss) == len(split), "evaluation did not see every image of the split"
+    return evaluation
+
+
+def training_batch(
+    split: Split, indices: torch.Tensor, config: Config, epoch: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The augmented images and targets of these indices in this epoch."""
+    return augment(
+        prepare(split.images[indices], config),
+        split.masks[indices],
+        uniforms(config.seed, epoch, indices, 3),
+        horizontal=config.horizontal_flip,
+        vertical=config.vertical_flip,
+        rotation=config.rotation,
+    )
+
+
+def prepare(images: torch.Tensor, config: Config) -> torch.Tensor:
+    """Images (N, 3, H, W) uint8 → float32, normalised, in the config's memory format."""
+    mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in NORMALISATION[config.normalisation])
+    memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
+    return ((images.float() / 255 - mean) / std).contiguous(memory_format=memory_format)
+
+
+def criterion_of(config: Config, dataset: Dataset) -> nn.Module:
+    """The loss a config names, for the classes of its data."""
+    return build_loss(config.loss, task=config.task, num_classes=dataset.num_classes, **config.loss_options)
+
+
+def _decoding(config: Config) -> dict:
+    return {k: v for k, v in config.loss_options.items() if k == "target_scale"}
+
+
+def _resident(split: Split, device: torch.device) -> Split:
+    return Split(split.names, split.images.to(device), split.masks.to(device))
+
+
+def _validation_row(evaluation: Evaluation, config: Config) -> dict[str, float]:
+    scores = {name: metrics.per_image(score, evaluation.counts, config.task) for name, score in SCORES.items()}
+    return {"val_loss": float(evaluation.loss.mean())} | {f"val_{n}": float(s.nanmean()) for n, s in scores.items()}
+
+
+def _better(row: dict, best: list[dict], select_by: str) -> bool:
+    if not best or math.isnan(best[0][select_by]):
+        return True
+    return row[select_by] < best[0][select_by] if select_by == "val_loss" else row[select_by] > best[0][select_by]
+
+
+def _copy(state: dict) -> dict:
+    return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}

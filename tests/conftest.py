@@ -1,0 +1,14 @@
+"""Every test writes into folders of its own: no run, cache or data of the user is read or touched."""
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # small tensors: more threads only wait for each other
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("SEGLIB_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("SEGLIB_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("SEGLIB_PROGRESS", raising=False)

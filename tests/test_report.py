@@ -1,0 +1,201 @@
+"""The whole chain on the smoke study: notebooks, pages, index; a second time; and when a notebook fails.
+
+Alone: pytest tests/test_report.py
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+
+from seglib import cli, params, paths, report
+
+TINY_DATA = "dataset: lesions\nimage_size: 32\ntrain_images: 4\nval_images: 2\ntest_images: 2\nexamples: 4\n"
+NOTEBOOKS = ["01_dataset_exploration", "02_frozen_encoder", "03_fine_tuning", "08_comparison"]
+
+
+def seglib(*arguments, outputs, **environment):
+    """Runs the command as a user would, in a process of its own."""
+    variables = os.environ | {"SEGLIB_OUTPUTS": str(outputs), **environment}
+    command = [sys.executable, "-m", "seglib.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=variables, cwd=paths.ROOT)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    outputs = tmp_path_factory.mktemp("outputs")
+    done = seglib("report", "smoke", outputs=outputs, SEGLIB_CACHE=str(outputs / "cache"))
+    assert done.returncode == 0, done.stderr
+    return outputs, done
+
+
+@pytest.fixture
+def own_study(tmp_path, monkeypatch):
+    """A folder of params/ beside the repository's notebooks, read by this process."""
+    monkeypatch.setattr(paths, "PARAMS", tmp_path / "params")
+    (tmp_path / "params" / "own").mkdir(parents=True)
+    return tmp_path / "params" / "own"
+
+
+def pages(folder):
+    return {f.name: f.read_text() for f in folder.glob("*.html")}
+
+
+def test_every_notebook_and_the_index_are_there_and_the_terminal_says_so(made):
+    outputs, done = made
+    assert set(pages(outputs / "smoke")) == {"index.html", *(f"{n}.html" for n in NOTEBOOKS)}
+    for number, notebook in enumerate(NOTEBOOKS, start=1):
+        assert re.search(rf"\[{number}/4\] {notebook} +done in 0:\d\d", done.stderr)
+    assert done.stdout.strip().endswith("smoke/index.html")
+
+
+def test_pages_load_nothing_from_anywhere_and_hold_tables_and_figures(made):
+    outputs, _ = made
+    for name, html in pages(outputs / "smoke").items():
+        assert not re.search(r"<script|(src|href)=[\"']?(https?:)?//|@import|url\(", html), name
+        if name != "index.html":
+            assert "data:image/png;base64," in html and "<table" in html
+    assert "NaN" not in pages(outputs / "smoke")["08_comparison.html"]
+
+
+def test_the_index_holds_scores_floors_status_and_what_the_data_are(made):
+    html = pages(made[0] / "smoke")["index.html"]
+    for text in (
+        "mobilenetv2_decoder, frozen",
+        "mean training mask",
+        "all background",
+        "Generated images",
+        *NOTEBOOKS,
+    ):
+        assert text in html
+    assert html.count(">done<") == 4
+
+
+def test_saved_notebooks_hold_the_parameters_and_no_progress_lines(made):
+    for notebook in NOTEBOOKS:
+        saved = nbformat.read(made[0] / "smoke" / f"{notebook}.ipynb", as_version=4)
+        text = json.dumps(saved.cells)
+        assert "injected-parameters" in text and "epoch 1/2" not in text
+        assert all(c.execution_count for c in saved.cells if c.cell_type == "code")
+
+
+def test_a_second_report_trains_nothing_and_executes_nothing(made):
+    outputs, _ = made
+    before = {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()}
+    again = seglib("report", "smoke", outputs=outputs, SEGLIB_CACHE=str(outputs / "cache"))
+    assert again.returncode == 0 and again.stderr.count("unchanged") == 4
+    assert {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()} == before
+
+
+def test_an_overridden_report_goes_to_its_own_folder_and_says_what_was_overridden(own_study):
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
+    index = report.make(params.read("own", "train_images=5 examples=2"))
+    assert re.fullmatch(r"own@[0-9a-f]{8}", index.parent.name) and not paths.report("own").exists()
+    html = index.read_text()
+    assert "Overridden" in html and "train_images = 5" in html and "examples = 2" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch: 2\n", "02_frozen_encoder.yaml: unknown parameter 'epoch'; did you mean 'epochs'"),
+        ("dataset: isic2016\n", "02_frozen_encoder: ISIC 2016 not found in"),
+        ("dataset: lesion\n", "02_frozen_encoder: unknown dataset 'lesion'; did you mean 'lesions'"),
+        (
+            "model: mobilenet_decoder\n",
+            "unknown model 'mobilenet_decoder'; did you mean 'mobilenetv2_decoder'",
+        ),
+        ("image_size: 50\nweights: none\n", "use image_size=64"),
+    ],
+)
+def test_wrong_input_is_answered_before_anything_runs(own_study, text, message):
+    (own_study / "02_frozen_encoder.yaml").write_text(text)
+    errors = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("builtins.print", lambda *a, **k: errors.append(a[0]))
+        assert cli.main(["report", "own"]) == 1
+    assert any(message in e for e in errors), errors
+    assert not paths.report("own").exists() and not paths.runs().exists()
+
+
+def test_a_failing_notebook_is_called_failed_and_what_came_before_stays(own_study):
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
+    (own_study / "08_comparison.yaml").write_text("examples: 1\n")  # nothing is recorded: it must fail
+    with pytest.raises(RuntimeError, match="08_comparison failed: FileNotFoundError"):
+        report.make(params.read("own"))
+    folder = paths.report("own")
+    assert {f.name for f in folder.glob("*.ipynb")} == {
+        "01_dataset_exploration.ipynb",
+        "08_comparison.failed.ipynb",
+    }
+    index = (folder / "index.html").read_text()
+    assert index.count(">done<") == 1 and index.count(">failed<") == 1
+    assert "FileNotFoundError" in (folder / "08_comparison.failed.html").read_text()
+
+
+def kernels_under(pid):
+    """Process ids of the Jupyter kernels among a process' descendants."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [(int(a), int(b), rest) for a, b, rest in (line.split(None, 2) for line in listed.splitlines())]
+    family = {pid}
+    while more := {child for child, parent, _ in rows if parent in family} - family:
+        family |= more
+    return [child for child, _, command in rows if child in family and "ipykernel_launcher" in command]
+
+
+def is_alive(pid):
+    return subprocess.run(["ps", "-p", str(pid)], capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A report of the smoke study whose first kernel is up: (process, kernel)."""
+    variables = os.environ | {"SEGLIB_OUTPUTS": str(tmp_path)}
+    command = [sys.executable, "-m", "seglib.cli", "report", "smoke"]
+    process = subprocess.Popen(command, env=variables, cwd=paths.ROOT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while not (kernels := kernels_under(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)
+    yield process, kernels[0]
+    process.kill()
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return condition()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_report_ends_its_kernel_and_leaves_nothing_that_looks_finished(running, tmp_path, number, status):
+    process, kernel = running
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status and "Traceback" not in errors, errors
+    assert wait_until(lambda: not is_alive(kernel))
+    assert not (tmp_path / "smoke" / "01_dataset_exploration.ipynb").exists()
+
+
+def test_a_killed_report_takes_its_kernel_with_it(running):
+    process, kernel = running
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not is_alive(kernel))
+
+
+def test_a_killed_kernel_is_a_failed_notebook(running, tmp_path):
+    process, kernel = running
+    os.kill(kernel, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "01_dataset_exploration   FAILED" in errors and "Traceback" not in errors
+    assert {f.name for f in (tmp_path / "smoke").glob("*.ipynb")} == {"01_dataset_exploration.failed.ipynb"}
+    assert ">failed<" in (tmp_path / "smoke" / "index.html").read_text()
