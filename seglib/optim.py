@@ -9,10 +9,11 @@ from seglib.models.base import SegmentationModel
 def build_optimizer(model: SegmentationModel, config: Config) -> torch.optim.Optimizer:
     """Adam or SGD over every trainable parameter, each in exactly one group.
 
-    Raises: ValueError if `encoder_lr` is given for a model without a pre-trained encoder.
+    Raises: ValueError if `encoder_lr` or `decoder_lr` is given for a model without a pre-trained encoder.
     """
-    if config.encoder_lr is not None and model.encoder is None:
-        raise ValueError(f"encoder_lr is given, but {config.model} has no pre-trained encoder; use lr alone")
+    for name in ("encoder_lr", "decoder_lr"):
+        if getattr(config, name) is not None and model.encoder is None:
+            raise ValueError(f"{name} is given, but {config.model} has no pre-trained encoder to tell apart; use lr")
     roles = {
         "encoder": model.encoder.parameters() if model.encoder is not None else (),
         "decoder": model.decoder_parameters(),

@@ -53,7 +53,7 @@ def clock(seconds: float) -> str:
 
 def _teller() -> Callable[[str], None]:
     if path := os.environ.get(VARIABLE):
-        return lambda text: _append(path, text)
+        return lambda text: text and _append(path, text)
     return _rewrite if sys.stdout.isatty() or "ipykernel" in sys.modules else lambda text: None
 
 

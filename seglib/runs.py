@@ -74,9 +74,10 @@ class Run:
 
 
 def label(config: Config) -> str:
-    """What a config is called in tables and figures: architecture and regime."""
+    """What a config is called in tables and figures: architecture, options that are not the default, regime."""
+    options = " ".join(f"{name}={value}" for name, value in config.model_options.items())
     regime = "frozen" if config.encoder == "frozen" else "from scratch" if config.weights == "none" else "fine-tuned"
-    return f"{config.model.rpartition(':')[2]}, {regime}"
+    return f"{config.model.rpartition(':')[2]}{f' ({options})' if options else ''}, {regime}"
 
 
 def folder(key: str) -> Path:

@@ -8,14 +8,10 @@ import sys
 
 import pytest
 import torch
+from small import SMALL
 
 from seglib import digest
 from seglib.models import MODELS, build_model, module_of, testing
-
-SMALL = {name: {"width": 0.125} for name in MODELS}
-SMALL["unet"] = {"width": 0.0625}
-SMALL["six_class_net"] = {"width": 0.5}
-SMALL["munet"] = SMALL["munet_aspp"] = {"width": 0.125, "depth": 8}
 
 PRETRAINED = ("mobilenetv2_decoder", "mobilenetv2_unet", "segnet_attention", "segnet_attention_atrous")
 FROM_SCRATCH = tuple(name for name in MODELS if name not in PRETRAINED)
@@ -49,15 +45,6 @@ class NoClasses(Tiny):
     def __init__(self):
         super().__init__(num_classes=1)
 '''
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """These networks are too small to share out, and two busy processes would wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
