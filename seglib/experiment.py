@@ -38,6 +38,25 @@ def run_seeds(config: Config, seeds: list[int]) -> list[Run]:
     return [run(config.with_(seed=seed)) for seed in seeds]
 
 
+def run_grid(
+    config: Config, architectures: list[str], regimes: list[str], seeds: list[int], options: dict[str, dict]
+) -> dict[str, list[Run]]:
+    """Label → one run per seed, for each architecture under each regime, all else equal.
+
+    Args: regimes — of Config.encoder; an architecture without a pre-trained encoder has one row, from scratch;
+        options — model_options by architecture.
+    """
+    groups = {}
+    for name in architectures:
+        alone = config.with_(model=name, model_options=options.get(name, {}))
+        if models.has_encoder(name):
+            variants = [alone.with_(encoder=regime) for regime in regimes]
+        else:
+            variants = [alone.with_(encoder="fine_tune", weights="none")]
+        groups |= {runs.label(variant): run_seeds(variant, seeds) for variant in variants}
+    return groups
+
+
 def resolve(config: Config) -> Config:
     """The config with `auto` and 0 replaced by what this machine has: they change the result's last bits.
 

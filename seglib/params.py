@@ -119,8 +119,8 @@ def _parameters_cell(stem: str) -> dict:
 
 # What a parameter may be: as Config declares its field, else as the cell annotates it (papermill reads no unions).
 _KINDS = {
-    "int": int, "float": float, "bool": bool, "str": str, "list[int]": list[int], "list[float]": list[float],
-    "list[str]": list[str],
+    "int": int, "float": float, "bool": bool, "str": str, "dict": dict,
+    "list[int]": list[int], "list[float]": list[float], "list[str]": list[str],
 }  # fmt: skip
 
 

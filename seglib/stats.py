@@ -18,6 +18,8 @@ class Estimate:
 
     def __str__(self) -> str:
         digits = self.digits
+        if self.low == self.high:  # a single figure
+            return f"{self.mean:.{digits}f}"
         # no-break spaces: where a table is narrow, the line breaks before the bracket
         return f"{self.mean:.{digits}f} ({self.low:.{digits}f}\u00a0to\u00a0{self.high:.{digits}f})"
 

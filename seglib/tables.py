@@ -132,6 +132,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
             return str(value)
         if isinstance(value, (bool, np.bool_)):
             return "yes" if value else "no"
+        if isinstance(value, str):
+            return value
         if value is None or pd.isna(value):
             return "–"
         return f"{value:,.0f}" if float(value).is_integer() and value >= 1 else f"{value:.3f}"

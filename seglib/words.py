@@ -109,7 +109,7 @@ def of_reported(study: str, groups: Mapping[str, Sequence[Run]]):
     table = tables.reported(study, groups)
     if table.empty:
         return markdown("No report gave figures for this study's data.")
-    return tables.readable(table.set_index(["model", "score"]))
+    return tables.readable(table.set_index("model").rename_axis(None))
 
 
 def _models(runs: Sequence[Run]) -> str:

@@ -77,6 +77,11 @@ def model_class(name: str) -> type[SegmentationModel]:
     return found
 
 
+def has_encoder(name: str) -> bool:
+    """Whether a model has an encoder with weights learned elsewhere, that can be frozen or fine-tuned."""
+    return "weights" in _options(model_class(name))
+
+
 def module_of(name: str) -> str:
     """The module whose code a model depends on: it enters the run key by `seglib.digest.of_code`."""
     return model_class(name).__module__

@@ -52,8 +52,7 @@ def table(
 
     rows = []
     for name in names:
-        with torch.device("meta"):  # shapes only: nothing is allocated and nothing computed
-            model = build_model(name, num_classes=num_classes, **(options or {}).get(name, {}))
+        model = _shapes_only(name, num_classes, (options or {}).get(name, {}))
         if frozen and model.encoder is not None:
             model.freeze_encoder()
         found = summarise(model, image_size, batch_size)
@@ -64,3 +63,20 @@ def table(
         rows.append(row)
     columns = ["model", "parameters", "trainable", "frozen", "multiply_adds_g", "memory_mb"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def pages(names: Sequence[str], *, num_classes: int, image_size: int, options: Mapping[str, Mapping] | None = None):
+    """torchinfo's summary of each architecture, to be opened one by one: an object that a notebook shows as HTML."""
+    import html
+
+    from IPython.display import HTML
+
+    texts = {n: str(summarise(_shapes_only(n, num_classes, (options or {}).get(n, {})), image_size)) for n in names}
+    fold = "<details><summary>{}</summary><pre>{}</pre></details>"
+    return HTML("".join(fold.format(html.escape(name), html.escape(text)) for name, text in texts.items()))
+
+
+def _shapes_only(name: str, num_classes: int, options: Mapping) -> SegmentationModel:
+    """A model on the meta device: nothing is allocated and nothing computed."""
+    with torch.device("meta"):
+        return build_model(name, num_classes=num_classes, **options)

@@ -1,6 +1,6 @@
 """Charts of numbers: learning curves, bars and the radar."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,19 @@ def curves(histories: Sequence[pd.DataFrame], best_epochs: Sequence[int]) -> Fig
     for axis in (left, right):
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend()
+    return figure
+
+
+def curves_by_model(histories: Mapping[str, pd.DataFrame]) -> Figure:
+    """Validation loss and Dice per epoch, one line per model."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    for axis, column in zip(axes, ("val_loss", "val_dice"), strict=True):
+        for model, history in histories.items():
+            axis.plot(history["epoch"], history[column], color=colours(list(histories))[model], label=model)
+        axis.set(xlabel="epoch", ylabel="mean per image", title=_words(column))
+        axis.set_ylim(bottom=0, top=1 if column == "val_dice" else None)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
