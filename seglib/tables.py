@@ -13,6 +13,7 @@ from seglib.stats import Estimate, bootstrap_mean
 FLOORS = ("all background", "mean training mask")
 QUALITY = ("IoU", "Dice", "whole-set IoU", "whole-set Dice", "learned")  # columns of a comparison
 COST = ("train loss", "val loss", "test loss", "seeds", "test images", "parameters", "trained")
+COUNTS = {"seeds", "test images", "parameters", "trained", "trainable", "frozen"}  # columns of whole numbers
 SCORES = {"IoU": metrics.iou, "Dice": metrics.dice}
 
 
@@ -127,18 +128,17 @@ def difference(better: Sequence[Run], worse: Sequence[Run], score: str = "Dice")
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """A comparison as text for a page: estimates with their intervals, counts with separators, gaps as a dash."""
 
-    def text(value) -> str:
-        if isinstance(value, Estimate):
-            return str(value)
-        if isinstance(value, (bool, np.bool_)):
-            return "yes" if value else "no"
-        if isinstance(value, str):
-            return value
-        if value is None or pd.isna(value):
-            return "–"
-        return f"{value:,.0f}" if float(value).is_integer() and value >= 1 else f"{value:.3f}"
+    return pd.DataFrame({name: [_text(cell, name in COUNTS) for cell in table[name]] for name in table}, table.index)
 
-    return table.map(text)
+
+def _text(cell, is_count: bool) -> str:
+    if isinstance(cell, Estimate | str):
+        return str(cell)
+    if isinstance(cell, bool | np.bool_):
+        return "yes" if cell else "no"
+    if cell is None or pd.isna(cell):
+        return "–"
+    return f"{cell:,.0f}" if is_count else f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.3f}"
 
 
 def extremes(images: pd.DataFrame, count: int = 2, score: str = "Dice") -> dict[str, list[int]]:

@@ -80,7 +80,8 @@ def verdict(label: str, runs: Sequence[Run], baseline: str, first: Sequence[Run]
     """`A is better than B by 0.041 Dice (95 % interval 0.032 to 0.050, n = 339 images; these trained models)`."""
     gap = tables.difference(runs, first, score)
     images = len(tables.over_seeds(runs))
-    basis = f"n = {images} test images; {_models([*runs, *first])}"
+    seeds = dict.fromkeys([_seeds(runs), _seeds(first)])
+    basis = f"n = {images} test images; these trained models, {' against '.join(seeds)}"
     numbers = f"{abs(gap.mean):.{gap.digits}f} {score}"
     interval = tuple(sorted((gap.low, gap.high) if gap.mean >= 0 else (-gap.low, -gap.high)))
     interval = f"95 % interval {interval[0]:.{gap.digits}f} to {interval[1]:.{gap.digits}f}"
@@ -113,5 +114,9 @@ def of_reported(study: str, groups: Mapping[str, Sequence[Run]]):
 
 
 def _models(runs: Sequence[Run]) -> str:
+    return f"these trained models, {_seeds(runs)}"
+
+
+def _seeds(runs: Sequence[Run]) -> str:
     seeds = sorted({run.config.seed for run in runs})
-    return f"these trained models, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

@@ -44,8 +44,8 @@ def table(
     Args: names — as `build_model` takes them; image_size — side of the square images, in pixels; batch_size —
         of multiply-adds and memory; frozen — whether the encoders that are pre-trained count as frozen;
         options — the keywords of some of the models, by name.
-    Returns: columns model, parameters, trainable, frozen (numbers of parameters), multiply_adds_g (10⁹, of
-        one forward pass) and memory_mb (10⁶ bytes, torchinfo's estimate: input, parameters, and every layer's
+    Returns: columns model, parameters, trainable, frozen (numbers of parameters), multiply-adds (G) (10⁹, of
+        one forward pass) and memory (MB) (10⁶ bytes, torchinfo's estimate: input, parameters, and every layer's
         output twice, as training keeps them for the way back).
     """
     import pandas as pd
@@ -61,7 +61,7 @@ def table(
         memory = found.total_input + found.total_output_bytes + found.total_param_bytes
         row = [name, total, trainable, total - trainable, found.total_mult_adds / 1e9, memory / 1e6]
         rows.append(row)
-    columns = ["model", "parameters", "trainable", "frozen", "multiply_adds_g", "memory_mb"]
+    columns = ["model", "parameters", "trainable", "frozen", "multiply-adds (G)", "memory (MB)"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -50,14 +50,19 @@ def curves_by_model(histories: Mapping[str, pd.DataFrame]) -> Figure:
 def bars_per_model(table: pd.DataFrame) -> Figure:
     """One bar chart per model: IoU, Dice, training loss and validation loss (report 1's first chart)."""
     names = ("IoU", "Dice", "train loss", "val loss")
-    figure, axes = plt.subplots(1, len(table), figsize=(WIDTH, 3.0), sharey=True, squeeze=False)
-    for axis, (label, row) in zip(axes[0], table.iterrows(), strict=True):
+    columns = min(len(table), 2 if len(table) < 5 else 3)
+    rows = -(-len(table) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, 2.8 * rows), sharey=True, squeeze=False)
+    for axis in axes.flat[len(table) :]:
+        axis.axis("off")
+    for axis, (label, row) in zip(axes.flat, table.iterrows(), strict=False):
         bars = axis.bar(names, [_value(row[n]) for n in names], color=colours(table.index)[label], width=0.6)
         _whiskers(axis, [row[n] for n in names])
         axis.bar_label(bars, [f"{_value(row[n]):.3f}" for n in names], padding=8, fontsize=8)
         axis.set_title(label)
         axis.set_ylim(0, max(1.0, axis.get_ylim()[1]))
-    axes[0][0].set_ylabel("score or loss (mean per image)")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("mean per image")
     return figure
 
 
@@ -84,7 +89,7 @@ def side_by_side(table: pd.DataFrame) -> Figure:
         axis.set_xticks(range(len(names)), names)
         axis.set_title(title)
         axis.margins(y=0.15)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
