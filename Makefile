@@ -37,7 +37,7 @@ lint: $(READY) ## check style of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 lab: $(READY) ## open JupyterLab on the notebooks
-	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_dataset_exploration.ipynb
+	@$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_dataset_exploration.ipynb
 
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-header --extra dev --python-version 3.11 \
