@@ -28,7 +28,7 @@ def check(arguments) -> None:
     from seglib import report
 
     study = params.read(arguments.study, arguments.set)
-    report.check(params.configs(study))
+    report.check(study)
     print(f"study {study.folder_name}: {len(study.notebooks)} notebooks, parameters, data and weights are fine")
 
 

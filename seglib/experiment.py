@@ -8,7 +8,7 @@ import time
 
 import torch
 
-from seglib import atomic, checkpoint, data, digest, metrics, models, runs, runtime
+from seglib import atomic, checkpoint, data, digest, metrics, models, names, runs, runtime
 from seglib.config import Config
 from seglib.data.core import Dataset
 from seglib.losses import modules_of
@@ -20,9 +20,10 @@ from seglib.runs import Run
 from seglib.train import Evaluation, State, criterion_of, evaluate, fit
 
 
-def run(config: Config) -> Run:
+def run(config: Config, runs_after: int = 0) -> Run:
     """Returns the finished run of this config, goes on with a broken one, or trains it.
 
+    Args: runs_after — how many runs are still to be trained after it; only the time shown depends on it.
     Raises: ValueError or FileNotFoundError, before anything is trained, for what cannot work.
     """
     config = resolve(config)
@@ -30,31 +31,45 @@ def run(config: Config) -> Run:
     if found := runs.find(key):
         return found
     with runs.lock(key):
-        return runs.find(key) or _train(config, key)
+        return runs.find(key) or _train(config, key, runs_after)
+
+
+def run_all(configs: list[Config]) -> list[Run]:
+    """The finished runs of all these configs, in their order."""
+    unfinished = [runs.find(runs.key_of(inputs(resolve(config)))) is None for config in configs]
+    return [run(config, runs_after=sum(unfinished[i + 1 :])) for i, config in enumerate(configs)]
 
 
 def run_seeds(config: Config, seeds: list[int]) -> list[Run]:
     """One run per seed, all else equal."""
-    return [run(config.with_(seed=seed)) for seed in seeds]
+    return run_all([config.with_(seed=seed) for seed in seeds])
 
 
-def run_grid(
-    config: Config, architectures: list[str], regimes: list[str], seeds: list[int], options: dict[str, dict]
-) -> dict[str, list[Run]]:
-    """Label → one run per seed, for each architecture under each regime, all else equal.
+def run_rows(rows: dict[str, Config], seeds: list[int]) -> dict[str, list[Run]]:
+    """Label → one run per seed, for each labelled config."""
+    found = run_all([config.with_(seed=seed) for config in rows.values() for seed in seeds])
+    return {label: found[i * len(seeds) : (i + 1) * len(seeds)] for i, label in enumerate(rows)}
+
+
+def grid(config: Config, architectures: list[str], regimes: list[str], options: dict[str, dict]) -> dict[str, Config]:
+    """Label → config, for each architecture under each regime, all else equal.
 
     Args: regimes — of Config.encoder; an architecture without a pre-trained encoder has one row, from scratch;
         options — model_options by architecture.
+    Raises: ValueError for an unknown architecture or regime, or options of one that is not among them.
     """
-    groups = {}
+    for name in options:
+        if name not in architectures:
+            raise ValueError(names.unknown("architecture in options", name, architectures))
+    rows = {}
     for name in architectures:
         alone = config.with_(model=name, model_options=options.get(name, {}))
         if models.has_encoder(name):
             variants = [alone.with_(encoder=regime) for regime in regimes]
         else:
             variants = [alone.with_(encoder="fine_tune", weights="none")]
-        groups |= {runs.label(variant): run_seeds(variant, seeds) for variant in variants}
-    return groups
+        rows |= {runs.label(variant): variant for variant in variants}
+    return rows
 
 
 def resolve(config: Config) -> Config:
@@ -104,7 +119,7 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
     return dataset, model.to(config.device, memory_format=memory_format)
 
 
-def _train(config: Config, key: str) -> Run:
+def _train(config: Config, key: str, runs_after: int) -> Run:
     started = time.time()
     folder, device = runs.folder(key), torch.device(config.device)
     dataset, model = build(config)
@@ -112,7 +127,7 @@ def _train(config: Config, key: str) -> Run:
     atomic.write(folder / "config.json", json.dumps(inputs(config), indent=1) + "\n")
     first = state.epoch if state else 0
     runs.append_event(key, {"event": "start", "time": started, "epoch": first, **runtime.describe()})
-    progress = Progress(f"{config.model} {config.encoder} seed {config.seed}", config.epochs, first)
+    progress = Progress(f"{config.model} {config.encoder} seed {config.seed}", config.epochs, first, runs_after)
 
     def on_epoch(state: State) -> None:
         checkpoint.save(state, folder / "state.pt")

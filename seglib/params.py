@@ -61,15 +61,6 @@ def read(study: str, overrides: str = "") -> Study:
     return result
 
 
-def configs(study: Study) -> dict[str, config.Config]:
-    """Notebook → the config its parameters describe, for those that describe one."""
-    return {
-        notebook: config.from_mapping({name: value for name, value in values.items() if name in config.FIELDS})
-        for notebook, values in study.notebooks.items()
-        if "dataset" in values
-    }
-
-
 def to_config(namespace: Mapping) -> config.Config:
     """The config that a notebook's parameters describe: its fields, taken from the notebook's `globals()`."""
     return config.from_mapping({name: namespace[name] for name in config.FIELDS if name in namespace})

@@ -36,8 +36,7 @@ def make(study: Study) -> Path:
     Raises: ValueError or FileNotFoundError before anything runs if data or parameters cannot work; RuntimeError if
         a notebook failed (its page and the index say where).
     """
-    configs = params.configs(study)
-    fingerprints = check(configs)
+    fingerprints = check(study)
     folder = paths.report(study.folder_name)
     folder.mkdir(parents=True, exist_ok=True)
     pages = {notebook: Page(notebook) for notebook in study.notebooks}
@@ -58,17 +57,28 @@ def make(study: Study) -> Path:
     return index
 
 
-def check(configs) -> dict[str, str]:
-    """Decodes each notebook's data and builds its model once, so that what is wrong is said now. Data fingerprints."""
+def check(study: Study) -> dict[str, str]:
+    """Decodes each notebook's data and builds its models once, so that what is wrong is said before anything runs.
+
+    Returns: notebook → fingerprint of its data, for the notebooks that have data of their own.
+    """
     from seglib import data, experiment
 
     fingerprints, seen = {}, {}
-    for notebook, config in configs.items():
+    for notebook, values in study.notebooks.items():
+        if "dataset" not in values:
+            continue
         try:
-            key = json.dumps(experiment.inputs(experiment.resolve(config)), sort_keys=True)
-            if key not in seen:
-                experiment.check(config)
-                seen[key] = data.open_source(config).fingerprint()
+            config = params.to_config(values)
+            grid = "architectures" in values
+            rows = (
+                experiment.grid(config, *(values[n] for n in ("architectures", "regimes", "options"))) if grid else {}
+            )
+            for row in rows.values() or [config]:
+                key = digest.of_value(experiment.inputs(experiment.resolve(row)))
+                if key not in seen:
+                    experiment.check(row)
+                    seen[key] = data.open_source(row).fingerprint()
         except (ValueError, FileNotFoundError) as error:
             raise type(error)(f"{notebook}: {error}") from error
         fingerprints[notebook] = seen[key]

@@ -49,7 +49,7 @@ class Terminal:
         self._print(f"{self._head(title)} unchanged")
 
     def _head(self, title: str) -> str:
-        return f"[{self.number}/{self.notebooks}] {title:<24}"
+        return f"[{self.number}/{self.notebooks}] {title:<26}"
 
     def _watch(self, title: str, events: Path, started: float, stop: threading.Event) -> None:
         if not self.live:

@@ -124,6 +124,16 @@ def test_wrong_input_is_answered_before_anything_runs(own_study, text, message):
     assert not paths.report("own").exists() and not paths.runs().exists()
 
 
+def test_an_architecture_that_cannot_work_is_found_before_the_notebooks_before_it_run(own_study):
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
+    (own_study / "04_architecture_comparison.yaml").write_text(
+        "image_size: 32\nweights: none\narchitectures: [unet, munett]\n"
+    )
+    with pytest.raises(ValueError, match="04_architecture_comparison: unknown model 'munett'; did you mean 'munet'"):
+        report.make(params.read("own"))
+    assert not paths.report("own").exists()
+
+
 def test_a_failing_notebook_is_called_failed_and_what_came_before_stays(own_study):
     (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
     (own_study / "08_comparison.yaml").write_text("examples: 1\n")  # nothing is recorded: it must fail
