@@ -1,6 +1,7 @@
 """What one training run is: a flat, frozen, strict set of values, and the only place of their defaults."""
 
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -75,8 +76,8 @@ class Config:
             if getattr(self, name) not in allowed:
                 raise ValueError(names.unknown(name, getattr(self, name), allowed))
         for name, least in MINIMUM.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least {least}")
+            if not least <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected a number of at least {least}")
         for name in ("lr", "encoder_lr", "decoder_lr"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
@@ -108,7 +109,7 @@ def checked(name: str, value: object, kind: object) -> object:
     """The value as its declared kind, or a ValueError that says what was expected."""
     kinds = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(value) is dict and dict in kinds:
-        return {key: float(v) if isinstance(v, str) and _NUMBER.fullmatch(v) else v for key, v in value.items()}
+        return _leaf(name, value)
     if type(value) in kinds:
         return value
     if float in kinds and type(value) is int:
@@ -117,3 +118,22 @@ def checked(name: str, value: object, kind: object) -> object:
         return float(value)
     expected = " or ".join("none" if k is type(None) else k.__name__ for k in kinds)
     raise ValueError(f"{name} is {value!r} ({type(value).__name__}), expected {expected}")
+
+
+def _key(name: str, key: object) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"{name} has the key {key!r} ({type(key).__name__}), expected names")
+    return key
+
+
+def _leaf(where: str, value: object) -> object:
+    """A value inside a mapping: what JSON can hold, numbers as numbers."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    if isinstance(value, list):
+        return [_leaf(where, item) for item in value]
+    if isinstance(value, dict):
+        return {_key(where, key): _leaf(f"{where}: {key}", item) for key, item in value.items()}
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(f"{where} is {value!r} ({type(value).__name__}), expected a number, a text, true or false")

@@ -24,48 +24,56 @@ def of_file(path: Path) -> str:
 
 
 def of_code(modules: Iterable[str]) -> str:
-    """sha256 of the syntax trees of these modules and all of seglib they import, however deep.
+    """sha256 of the syntax trees of these modules and of all that they import, however deep, of seglib or of their own.
 
-    Comments, docstrings and layout do not count. Modules outside seglib are read themselves (a model of one's
-    own) but not followed into libraries, whose versions are recorded beside the run.
+    Comments, docstrings and layout do not count. A module of one's own is followed to the modules beside and below
+    it; libraries are not read: the versions that matter are in the key or recorded beside the run.
     """
     todo, trees = sorted(set(modules)), {}
     while todo:
         name = todo.pop()
         if name in trees or name in REGISTRIES:
             continue
-        tree = _bare_tree(name)
+        file = _file(name)
+        if file is None:
+            raise ValueError(f"module '{name}' not found; run where it can be imported")
+        tree = _bare_tree(file)
         trees[name] = ast.dump(tree)
-        todo += sorted(_imports(tree, name) - trees.keys())
+        todo += sorted(i for i in _imports(tree, name) if _is_followed(i, file.parent))
     return of_value(trees)
 
 
-def _bare_tree(name: str) -> ast.Module:
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.origin:
-        raise ValueError(f"module '{name}' not found; run where it can be imported")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+def _bare_tree(file: Path) -> ast.Module:
+    """A file's syntax tree without docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return tree
 
 
 def _imports(tree: ast.Module, name: str) -> set[str]:
-    """The seglib modules that a tree imports, also inside functions."""
+    """What a tree imports, also inside functions: modules, and names that may be modules."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}: relative imports are not followed"
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {f for f in found if f.split(".")[0] == "seglib" and _is_module(f)}
+            parent = ".".join([*name.split(".")[: -node.level], node.module or ""]) if node.level else node.module
+            found |= {parent.strip("."), *(f"{parent}.{alias.name}".strip(".") for alias in node.names)}
+    return found - {""}
 
 
-def _is_module(name: str) -> bool:
+def _is_followed(name: str, folder: Path) -> bool:
+    """Whether a module is seglib's, or lies in the folder of the one that imports it or below."""
+    file = _file(name)
+    return file is not None and (name.split(".")[0] == "seglib" or file.is_relative_to(folder))
+
+
+def _file(name: str) -> Path | None:
+    """The source file of a module; None if there is no such module, or none in Python."""
     try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # seglib.paths.ROOT: its parent is not a package
-        return False
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):  # seglib.paths.ROOT: its parent is not a package
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None

@@ -5,9 +5,12 @@ the others outlives it. The last line of its output is the error as JSON, empty 
 """
 
 import json
+import os
 import signal
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 
@@ -34,7 +37,20 @@ def execute(source: Path, target: Path, parameters: dict) -> str:
     return "a cell did not run to its end" if unfinished else ""
 
 
+def end_with_parent(poll_seconds: float = 1.0) -> None:
+    """Ends this process soon after the one that started it is gone, however that one ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(poll_seconds)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 if __name__ == "__main__":
+    end_with_parent()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     outcome = execute(Path(sys.argv[1]), Path(sys.argv[2]), json.load(sys.stdin))
     print(json.dumps(outcome), flush=True)

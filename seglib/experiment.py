@@ -1,5 +1,6 @@
 """`run(config)`: the finished run of a config, trained now if the store does not have it. Where all parts meet."""
 
+import copy
 import dataclasses
 import json
 import resource
@@ -84,9 +85,12 @@ def resolve(config: Config) -> Config:
 def inputs(config: Config) -> dict:
     """Everything the result depends on: what the run key is the digest of."""
     source = data.open_source(config)
+    fields = dataclasses.asdict(config)
+    if config.optimizer != "sgd":
+        del fields["momentum"]
     parts = [type(source).__module__, models.module_of(config.model), *modules_of(config.loss)]
     return {
-        "config": dataclasses.asdict(config),
+        "config": fields,
         "data": source.fingerprint(),
         "weights": weights.identity(config.weights),
         "code": digest.of_code(["seglib.train", *parts]),
@@ -112,9 +116,11 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
     )
     if config.encoder == "frozen":
         model.freeze_encoder()
-    criterion_of(config, dataset)
+    criterion_of(config, dataset.num_classes)
     build_optimizer(model, config)
     model.train().check_size(torch.empty(1, 3, config.image_size, config.image_size, device="meta"))
+    if len(dataset.train) % config.batch_size == 1 or config.batch_size == 1:  # does BatchNorm bear a batch of one?
+        copy.deepcopy(model).train()(torch.zeros(1, 3, config.image_size, config.image_size))
     memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
     return dataset, model.to(config.device, memory_format=memory_format)
 
@@ -126,7 +132,7 @@ def _train(config: Config, key: str, runs_after: int) -> Run:
     state = checkpoint.load(folder / "state.pt")
     atomic.write(folder / "config.json", json.dumps(inputs(config), indent=1) + "\n")
     first = state.epoch if state else 0
-    runs.append_event(key, {"event": "start", "time": started, "epoch": first, **runtime.describe()})
+    runs.append_event(key, {"event": "start", "time": started, "epoch": first, **runtime.describe(config.device)})
     progress = Progress(f"{config.model} {config.encoder} seed {config.seed}", config.epochs, first, runs_after)
 
     def on_epoch(state: State) -> None:
@@ -146,7 +152,7 @@ def _finish(config, key, dataset: Dataset, model, state: State, seconds: float, 
     from safetensors.torch import save
 
     folder = runs.folder(key)
-    test = evaluate(model, dataset.test, criterion_of(config, dataset).to(config.device), config)
+    test = evaluate(model, dataset.test, config, keep=True)
     runs.write_table(folder / "history.csv", state.history)
     runs.write_table(folder / "images.csv", _image_rows(test, dataset))
     runs.write_table(folder / "thresholds.csv", _threshold_rows(test, dataset))
@@ -164,7 +170,7 @@ def _finish(config, key, dataset: Dataset, model, state: State, seconds: float, 
         "seconds": round(seconds, 1),
         "images_per_second": round(images_per_second, 1),
         "peak_memory_mb": _peak_memory_mb(config.device),
-        **runtime.describe(),
+        **runtime.describe(config.device),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     runs.append_event(key, {"event": "finish", "time": time.time()})

@@ -1,5 +1,7 @@
 """What is in a data set: counts, class shares, mask areas, colours. Tensors in, frames out."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 import torch
 
@@ -32,8 +34,7 @@ def foreground_areas(dataset: Dataset) -> pd.DataFrame:
     """Share of each image that is foreground, in %: columns split, image, area."""
     frames = []
     for name, split in dataset.splits().items():
-        skip = 1 if dataset.task == "multiclass" else 0  # class 0 is background there
-        area = _class_pixels(dataset, split)[:, skip:].sum(1) / split.masks.shape[-1] ** 2
+        area = torch.cat([f.float().mean((-2, -1)) for f in _foreground(dataset, split)])
         frames.append(pd.DataFrame({"split": name, "image": split.names, "area": 100 * area.numpy()}))
     return pd.concat(frames, ignore_index=True)
 
@@ -53,10 +54,21 @@ def image_statistics(dataset: Dataset) -> pd.DataFrame:
 def mean_images(dataset: Dataset) -> dict[str, torch.Tensor]:
     """The training set's mean image (3, S, S) and its mean foreground (S, S), both in [0, 1]."""
     sums = sum(batch.float().sum(0) for batch in dataset.train.images.split(256))
-    truth = [metrics.one_hot(m, dataset.task, dataset.num_classes)[0] for m in dataset.train.masks.split(256)]
-    skip = 1 if dataset.task == "multiclass" else 0
-    foreground = sum(t[:, skip:].any(1).float().sum(0) for t in truth)
+    foreground = sum(f.float().sum(0) for f in _foreground(dataset, dataset.train))
     return {"mean image": sums / len(dataset.train) / 255, "mean foreground": foreground / len(dataset.train)}
+
+
+def _foreground(dataset: Dataset, split: Split) -> Iterator[torch.Tensor]:
+    """Whether a pixel is of any class but background, batch by batch: (n, S, S) bool."""
+    skip = 1 if dataset.task == "multiclass" else 0  # class 0 is background there
+    for masks in split.masks.split(256):
+        truth, valid = metrics.one_hot(masks, dataset.task, dataset.num_classes)
+        yield (truth & valid)[:, skip:].any(1)
+
+
+def foreground_classes(dataset: Dataset) -> tuple[str, ...]:
+    """The names of all classes but background, in order."""
+    return tuple(name for name in dataset.class_names if name != "background")
 
 
 def _class_pixels(dataset: Dataset, split: Split) -> torch.Tensor:

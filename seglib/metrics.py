@@ -61,13 +61,13 @@ def per_image(score, counts: torch.Tensor, task: str) -> torch.Tensor:
 def threshold_counts(probs: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     """Per class and threshold i / BINS: pixels at or above it that are truth, that are not, their summed probability.
 
-    Differences of neighbouring rows are the reliability bins. Returns (C, BINS, 3) float64.
+    Differences of neighbouring rows are the reliability bins. Returns (C, BINS, 3) float64 on the CPU.
     """
     rows = []
     for i in range(BINS):
         above = (probs >= i / BINS) & valid
-        sums = [(above & truth), (above & ~truth), probs.double() * above]
-        rows.append(torch.stack([s.sum((0, -2, -1)).double() for s in sums], dim=-1))
+        sums = [(above & truth), (above & ~truth), probs * above]  # no float64 here: Apple's GPUs have none
+        rows.append(torch.stack([s.sum((0, -2, -1)).cpu().double() for s in sums], dim=-1))
     return torch.stack(rows, dim=1)
 
 

@@ -1,7 +1,10 @@
 """Errors about names: say what came, what was expected and which known name is nearest."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+OWN = re.compile(r"\w+(\.\w+)*:\w+")  # module:Name, for a model or a loss of one's own
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:

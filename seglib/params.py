@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from pathlib import Path
 from seglib import config, digest, names, paths
 
 DIGEST_LENGTH = 8  # hex digits, in the folder name of an overridden report
+REPORTED_ALWAYS = {"label", "score", "value", "source"}
+REPORTED = REPORTED_ALWAYS | {"ours", "also_said"}
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 
 
@@ -42,6 +45,10 @@ def read(study: str, overrides: str = "") -> Study:
     if study not in studies():
         raise ValueError(names.unknown("study", study, studies()))
     changes = parse_overrides(overrides)
+    for file in (paths.PARAMS / study).iterdir():
+        if not re.fullmatch(r"(\d\d_\w+|reported)\.yaml", file.name):
+            raise ValueError(f"{_short(file)} is neither <notebook>.yaml nor reported.yaml; rename or remove it")
+    reported(study)
     notebooks = {}
     for file in sorted((paths.PARAMS / study).glob("[0-9][0-9]_*.yaml")):
         defaults = parameters_cell(file)
@@ -59,6 +66,26 @@ def read(study: str, overrides: str = "") -> Study:
     for values in notebooks.values():
         values[STUDY] = result.folder_name
     return result
+
+
+def reported(study: str) -> list[dict]:
+    """The figures a report gave for a study: label, score, value, source, and where given ours, dataset, also_said.
+
+    Raises: ValueError that names the file, for a key that is missing or unknown.
+    """
+    file = paths.PARAMS / study / "reported.yaml"
+    if not file.is_file():
+        return []
+    content = read_yaml(file)
+    if content.keys() != {"dataset", "figures"} or not isinstance(content["figures"], list):
+        raise ValueError(f"{_short(file)} has {sorted(content)}, expected dataset and a list of figures")
+    for figure in content["figures"]:
+        for name in figure:
+            if name not in REPORTED:
+                raise ValueError(f"{_short(file)}: {names.unknown('key', name, REPORTED)}")
+        if missing := REPORTED_ALWAYS - figure.keys():
+            raise ValueError(f"{_short(file)}: {figure} lacks {', '.join(sorted(missing))}")
+    return [{**figure, "dataset": content["dataset"]} for figure in content["figures"]]
 
 
 def to_config(namespace: Mapping) -> config.Config:
@@ -81,7 +108,10 @@ def parse_overrides(text: str) -> dict:
 
 def read_yaml(file: Path) -> dict:
     """A YAML file's mapping, by a safe loader with YAML 1.2 numbers (1e-4 is a number); {} for an empty file."""
-    values = _yaml(file.read_text(encoding="utf-8"), _short(file))
+    try:
+        values = _yaml(file.read_text(encoding="utf-8"), _short(file))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{_short(file)} is not UTF-8 text ({error})") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -123,6 +153,11 @@ def _checked(file: Path, defaults: Mapping, values: dict) -> dict:
             checked[name] = _as(name, value, config.KINDS.get(name) or _KINDS[defaults[name][1]])
         except ValueError as error:
             raise ValueError(f"{_short(file)}: {error}") from None
+    seeds = checked.get("seeds", [])
+    if len(set(seeds)) < len(seeds) or any(seed < 0 for seed in seeds):
+        raise ValueError(f"{_short(file)}: seeds is {seeds}, expected different numbers of at least 0")
+    if checked.get("examples", 1) < 1:
+        raise ValueError(f"{_short(file)}: examples is {checked['examples']}, expected at least 1")
     together = {name: value for name, (value, _) in defaults.items()} | checked
     try:
         config.from_mapping({name: value for name, value in together.items() if name in config.FIELDS})

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from seglib import atomic, digest, params, paths, progress
+from seglib import atomic, digest, params, paths, progress, runs
 from seglib.params import Study
 from seglib.terminal import Terminal
 
@@ -36,17 +36,17 @@ def make(study: Study) -> Path:
     Raises: ValueError or FileNotFoundError before anything runs if data or parameters cannot work; RuntimeError if
         a notebook failed (its page and the index say where).
     """
-    fingerprints = check(study)
+    known = check(study)
     folder = paths.report(study.folder_name)
     folder.mkdir(parents=True, exist_ok=True)
     pages = {notebook: Page(notebook) for notebook in study.notebooks}
     terminal = Terminal(len(pages))
     inputs: dict[str, str] = {}
     for notebook, values in study.notebooks.items():
-        # a notebook without data of its own shows what the earlier ones recorded
-        depends = fingerprints.get(notebook) or list(inputs.values())
+        # a notebook without data of its own shows what the earlier ones recorded, and what was reported
+        depends = known.get(notebook) or [*inputs.values(), params.reported(study.name)]
         inputs[notebook] = digest.of_value([_code_digest(), _source_digest(notebook), values, depends])
-        _make_page(pages[notebook], folder, values, inputs[notebook], terminal)
+        _make_page(pages[notebook], study, values, inputs[notebook], terminal)
         if pages[notebook].status == "failed":
             break
     index = _write_index(study, pages, folder)
@@ -57,39 +57,45 @@ def make(study: Study) -> Path:
     return index
 
 
-def check(study: Study) -> dict[str, str]:
+def check(study: Study) -> dict[str, list]:
     """Decodes each notebook's data and builds its models once, so that what is wrong is said before anything runs.
 
-    Returns: notebook → fingerprint of its data, for the notebooks that have data of their own.
+    Returns: notebook → what its results depend on, for the notebooks that have data of their own.
     """
     from seglib import data, experiment
 
-    fingerprints, seen = {}, {}
+    depends, checked = {}, set()
     for notebook, values in study.notebooks.items():
-        if "dataset" not in values:
-            continue
         try:
-            config = params.to_config(values)
-            grid = "architectures" in values
-            rows = (
-                experiment.grid(config, *(values[n] for n in ("architectures", "regimes", "options"))) if grid else {}
-            )
-            for row in rows.values() or [config]:
-                key = digest.of_value(experiment.inputs(experiment.resolve(row)))
-                if key not in seen:
+            if "model" not in values and "architectures" not in values:
+                depends |= {notebook: [data.load(params.to_config(values)).fingerprint]} if "dataset" in values else {}
+                continue
+            depends[notebook] = [experiment.inputs(experiment.resolve(row)) for row in _rows(values)]
+            for row, inputs in zip(_rows(values), depends[notebook], strict=True):
+                if (key := digest.of_value(inputs)) not in checked:
                     experiment.check(row)
-                    seen[key] = data.open_source(row).fingerprint()
+                    checked.add(key)
         except (ValueError, FileNotFoundError) as error:
             raise type(error)(f"{notebook}: {error}") from error
-        fingerprints[notebook] = seen[key]
-    return fingerprints
+    return depends
 
 
-def _make_page(page: Page, folder: Path, values: dict, inputs: str, terminal: Terminal) -> None:
+def _rows(values: dict) -> list:
+    """The configs a notebook trains, for one seed."""
+    from seglib import experiment
+
+    config = params.to_config(values)
+    if "architectures" not in values:
+        return [config]
+    return list(experiment.grid(config, values["architectures"], values["regimes"], values["options"]).values())
+
+
+def _make_page(page: Page, study: Study, values: dict, inputs: str, terminal: Terminal) -> None:
+    folder = paths.report(study.folder_name)
     done = folder / f"{page.title}.ipynb"
     failed = folder / f"{page.title}.failed.ipynb"
     metadata = _metadata(done)
-    if metadata.get(INPUTS) == inputs and done.with_suffix(".html").is_file():
+    if metadata.get(INPUTS) == inputs and runs.are_recorded(study.folder_name, page.title):
         page.status, page.seconds = "done", metadata["seconds"]
         terminal.unchanged(page.title)
     else:
@@ -114,7 +120,8 @@ def _execute(notebook: str, target: Path, values: dict, events: Path) -> str:
     """Executes a notebook into `target`, in a process that ends with this one; the error, or nothing."""
     command = [sys.executable, "-m", "seglib.execute", paths.NOTEBOOKS / f"{notebook}.ipynb", target]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    variables = os.environ | {progress.VARIABLE: str(events)}
+    path = os.pathsep.join(os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p)
+    variables = os.environ | {progress.VARIABLE: str(events), "PYTHONPATH": path}  # the kernel has another cwd
     with subprocess.Popen(command, env=variables, start_new_session=True, **pipes) as process:
         try:
             output, errors = process.communicate(json.dumps(values))
@@ -152,12 +159,11 @@ def _write_index(study: Study, pages: dict[str, Page], folder: Path) -> Path:
 
 def _result(study: Study) -> dict:
     """What the index says of the study as a whole, from the run store."""
-    from seglib import runs, tables, words
+    from seglib import tables, words
 
-    try:
-        groups = runs.recorded(study.folder_name)
-    except FileNotFoundError:  # a study without training
+    if not runs.has_records(study.folder_name):  # a study without training
         return {"table": None}
+    groups = runs.recorded(study.folder_name)
     table = tables.comparison(groups)
     first = next(iter(groups.values()))
     return {

@@ -76,7 +76,8 @@ class Run:
 def label(config: Config) -> str:
     """What a config is called in tables and figures: architecture, options that are not the default, regime."""
     options = " ".join(f"{name}={value}" for name, value in config.model_options.items())
-    regime = "frozen" if config.encoder == "frozen" else "from scratch" if config.weights == "none" else "fine-tuned"
+    regimes = {"frozen": ("random encoder frozen", "frozen"), "fine_tune": ("from scratch", "fine-tuned")}
+    regime = regimes[config.encoder][config.weights != "none"]
     return f"{config.model.rpartition(':')[2]}{f' ({options})' if options else ''}, {regime}"
 
 
@@ -97,8 +98,9 @@ def finished() -> list[Run]:
 @contextlib.contextmanager
 def lock(key: str):
     """Holds a key for this process alone; waits while another has it. The system frees it if the holder dies."""
-    folder(key).mkdir(parents=True, exist_ok=True)
-    with open(folder(key) / ".lock", "w") as file:
+    file = paths.runs() / ".locks" / key
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -132,19 +134,33 @@ def record(study: str, notebook: str, groups: Mapping[str, Iterable[Run]]) -> No
 def recorded(study: str) -> dict[str, list[Run]]:
     """Label → runs of all that the study's notebooks have recorded, in the order of the notebooks.
 
+    Where two notebooks use one label for different runs, the later one's gets its notebook's number.
     Raises: FileNotFoundError if nothing is recorded, or a recorded run is not in the store any more.
     """
-    files = sorted(_record_file(study, "x").parent.glob("*.json"))
-    groups = {label: keys for file in files for label, keys in json.loads(file.read_text()).items()}
+    groups: dict[str, list[str]] = {}
+    for file in sorted(_record_file(study, "x").parent.glob("*.json")):
+        for name, keys in json.loads(file.read_text()).items():
+            groups[name if groups.get(name, keys) == keys else f"{name} (notebook {file.name[:2]})"] = keys
     if not groups:
         raise FileNotFoundError(
             f"study '{study}' has no recorded runs; run `make report STUDY={study.split('@')[0]}` first, "
             "or set study to one that was run"
         )
-    missing = [key for keys in groups.values() for key in keys if find(key) is None]
-    if missing:
+    if missing := [key for keys in groups.values() for key in keys if find(key) is None]:
         raise FileNotFoundError(f"study '{study}': runs {', '.join(missing)} left the store; run its notebooks again")
-    return {label: [Run(folder(key)) for key in keys] for label, keys in groups.items()}
+    return {name: [Run(folder(key)) for key in keys] for name, keys in groups.items()}
+
+
+def are_recorded(study: str, notebook: str) -> bool:
+    """Whether all runs that a notebook of a study shows are in the store (true for one that shows none)."""
+    file = _record_file(study, notebook)
+    keys = json.loads(file.read_text()).values() if file.is_file() else []
+    return all(find(key) for group in keys for key in group)
+
+
+def has_records(study: str) -> bool:
+    """Whether any notebook of the study has recorded runs."""
+    return any(_record_file(study, "x").parent.glob("*.json"))
 
 
 def _record_file(study: str, notebook: str) -> Path:

@@ -52,10 +52,10 @@ def processor(kind: str) -> str:
     return f"{platform.machine()} {platform.system()} {'GPU (MPS)' if kind == 'mps' else 'CPU'}, {cores()} cores"
 
 
-def describe() -> dict[str, str]:
-    """Device, commit and versions, as reports and meta.json show them."""
+def describe(kind: str | None = None) -> dict[str, str]:
+    """Device (of that kind, else the one `auto` takes), commit and versions, as reports and meta.json show them."""
     return {
-        "device": processor(device().type),
+        "device": processor(kind or device().type),
         "commit": commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seglib import metrics, params, paths
+from seglib import metrics, params
 from seglib.runs import Run
 from seglib.stats import Estimate, bootstrap_mean
 
 FLOORS = ("all background", "mean training mask")
 QUALITY = ("IoU", "Dice", "whole-set IoU", "whole-set Dice", "learned")  # columns of a comparison
-COST = ("train loss", "val loss", "test loss", "seeds", "test images", "parameters", "trained")
-COUNTS = {"seeds", "test images", "parameters", "trained", "trainable", "frozen"}  # columns of whole numbers
+COST = ("train loss", "val loss", "test loss", "epochs", "seeds", "test images", "parameters", "trained")
+COUNTS = {"epochs", "seeds", "test images", "parameters", "trained", "trainable", "frozen"}  # columns of whole numbers
 SCORES = {"IoU": metrics.iou, "Dice": metrics.dice}
 
 
@@ -102,6 +102,7 @@ def _row(group: Sequence[Run], best_floor: float) -> dict:
         **scores,
         **{f"whole-set {name}": pooled[name] for name in SCORES},
         **{f"{part} loss": means[part] for part in ("train", "val", "test")},
+        "epochs": group[0].config.epochs,
         "seeds": len(group),
         "test images": len(images),
         "parameters": parameters["total"],
@@ -142,8 +143,12 @@ def _text(cell, is_count: bool) -> str:
 
 
 def extremes(images: pd.DataFrame, count: int = 2, score: str = "Dice") -> dict[str, list[int]]:
-    """Positions of the worst, median and best test images by a score; ties are broken by the image's name."""
-    order = images.sort_values([score, "image"], kind="stable").index.to_list()
+    """Positions of the worst, median and best test images by a score; ties are broken by the image's name.
+
+    No image is in two kinds: of few images fewer than `count` are given. Images without a score are left out.
+    """
+    order = images.dropna(subset=score).sort_values([score, "image"], kind="stable").index.to_list()
+    count = max(1, min(count, len(order) // 3))
     middle = (len(order) - count) // 2
     return {"worst": order[:count], "median": order[middle : middle + count], "best": order[-count:]}
 
@@ -156,11 +161,12 @@ def titles(images: pd.DataFrame, chosen: Mapping[str, list[int]], score: str = "
 
 
 def disagreements(first: Run, last: Run, count: int, score: str = "Dice") -> tuple[list[int], list[str]]:
-    """Positions of the test images where two runs differ most, `count` in favour of each, and a title for each."""
+    """Positions of the test images where two runs differ most, up to `count` in favour of each, and their titles."""
     _assert_comparable([first, last])
     scores = pd.DataFrame({"a": per_image(first)[score], "b": per_image(last)[score]})
-    order = (scores["b"] - scores["a"]).sort_values(kind="stable").index.to_list()
-    rows = order[-count:][::-1] + order[:count]
+    gap = (scores["b"] - scores["a"]).dropna().sort_values(kind="stable")
+    rows = gap[gap > 0].index.to_list()[-count:][::-1] + gap[gap < 0].index.to_list()[:count]
+    rows = rows or gap.index.to_list()[:count]  # they agree everywhere
     names = per_image(first)["image"]
     return rows, [f"{names[i]}\n{score} {scores['a'][i]:.3f} → {scores['b'][i]:.3f}" for i in rows]
 
@@ -168,20 +174,17 @@ def disagreements(first: Run, last: Run, count: int, score: str = "Dice") -> tup
 def reported(study: str, groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """The figures a report gave (`reported.yaml` of the study) beside ours: reported, measured, difference.
 
-    Rows: label and score. A loss called `val loss` in a report that validated on its test images is compared with
-    our test loss, as the file's `ours` says. Empty if the study has no reported figures.
+    A loss called `val loss` in a report that validated on its test images is compared with our test loss, as the
+    file's `ours` says. Empty if no figure is for these data and labels.
     """
-    file = paths.PARAMS / study.split("@")[0] / "reported.yaml"
     rows = []
-    for entry in params.read_yaml(file)["figures"] if file.is_file() else []:
-        if entry["label"] in groups:
-            measured = _measured(groups[entry["label"]], entry.get("ours", entry["score"]))
-            values = {
-                "reported": entry["value"],
-                "measured": measured,
-                "difference": measured.mean - entry["value"],
-            }
-            rows.append({"model": entry["label"], "score": entry["score"], **values})
+    for figure in params.reported(study.split("@")[0]):
+        group = groups.get(figure["label"])
+        if group and group[0].config.dataset == figure["dataset"]:
+            measured = _measured(group, figure.get("ours", figure["score"]))
+            difference = f"{measured.mean - figure['value']:+.3f}"
+            values = {"reported": figure["value"], "measured": measured, "difference": difference}
+            rows.append({"model": figure["label"], "score": figure["score"], "by": figure["source"], **values})
     return pd.DataFrame(rows)
 
 

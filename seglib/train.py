@@ -41,14 +41,14 @@ class State:
 class Evaluation:
     """One split under one model.
 
-    Shape: counts (N, C, 4) int64 (tp, fp, fn, valid pixels); loss (N,); thresholds (C, BINS, 3), see
-    `metrics.threshold_counts`; pred (N, C, H, W) bool.
+    Shape: counts (N, C, 4) int64 (tp, fp, fn, valid pixels); loss (N,); and if they were kept: thresholds
+    (C, BINS, 3), see `metrics.threshold_counts`; pred (N, C, H, W) bool. All on the CPU.
     """
 
     counts: torch.Tensor
     loss: torch.Tensor
-    thresholds: torch.Tensor
-    pred: torch.Tensor
+    thresholds: torch.Tensor | None = None
+    pred: torch.Tensor | None = None
 
 
 def fit(
@@ -65,7 +65,7 @@ def fit(
     The order of the images, the augmentation and the dropout are functions of (seed, epoch), so that a resumed
     training ends as one that never stopped. Validation alone chooses the epoch.
     """
-    criterion = criterion_of(config, dataset).to(device)
+    criterion = criterion_of(config, dataset.num_classes)
     optimizer = build_optimizer(model, config)
     if state is None:
         state = State(_copy(model.state_dict()), optimizer.state_dict())
@@ -75,7 +75,7 @@ def fit(
     train, val = _resident(dataset.train, device), _resident(dataset.val, device)
     for epoch in range(state.epoch, config.epochs):
         losses = train_one_epoch(model, train, criterion, optimizer, config, epoch, on_step)
-        evaluation = evaluate(model, val, criterion, config)
+        evaluation = evaluate(model, val, config)
         row = {"epoch": epoch + 1, **losses, **_validation_row(evaluation, config)}
         state.epoch, state.history = epoch + 1, [*state.history, row]
         state.model, state.optimizer = _copy(model.state_dict()), optimizer.state_dict()
@@ -102,7 +102,7 @@ def train_one_epoch(model, split: Split, criterion, optimizer, config: Config, e
         optimizer.step()
         named = {"train_loss": loss} | {f"train_{name}": part for name, part in parts.items() if len(parts) > 1}
         for name, value in named.items():  # summed on the device; read once, after the epoch
-            sums[name] = sums.get(name, 0) + value.detach().sum().double()
+            sums[name] = sums.get(name, 0) + value.detach().sum()
         on_step(epoch, step + 1, len(batches))
     means = {name: float(value) / len(split) for name, value in sums.items()}
     if not math.isfinite(means["train_loss"]):
@@ -111,21 +111,27 @@ def train_one_epoch(model, split: Split, criterion, optimizer, config: Config, e
 
 
 @torch.inference_mode()
-def evaluate(model: nn.Module, split: Split, criterion, config: Config) -> Evaluation:
-    """One pass in evaluation mode over every image of the split."""
+def evaluate(model: nn.Module, split: Split, config: Config, keep: bool = False) -> Evaluation:
+    """One pass in evaluation mode over every image of the split; losses are per image, whatever training reduces.
+
+    Args: keep — also keep what only a final evaluation needs: predictions and counts per threshold.
+    """
     model.eval()
+    device = next(model.parameters()).device
     counts, losses, preds, thresholds = [], [], [], 0
     for indices in torch.arange(len(split), device=split.images.device).split(EVAL_BATCH):
-        target = split.masks[indices]
-        logits = model(prepare(split.images[indices], config))
+        target = split.masks[indices].to(device)
+        logits = model(prepare(split.images[indices].to(device), config))
         probs = probabilities(logits.float(), config.task, **_decoding(config))
         truth, valid = metrics.one_hot(target, config.task, logits.shape[1])
         pred = metrics.predict(probs, config.task)
         counts.append(metrics.confusion(pred, truth, valid))
-        losses.append(criterion(logits, target)[0])
-        preds.append(pred.cpu())
-        thresholds = thresholds + metrics.threshold_counts(probs, truth, valid)
-    evaluation = Evaluation(torch.cat(counts).cpu(), torch.cat(losses).cpu(), thresholds.cpu(), torch.cat(preds))
+        losses.append(criterion_of(config, logits.shape[1], reduction="image")(logits, target)[0])
+        if keep:
+            preds.append(pred.cpu())
+            thresholds = thresholds + metrics.threshold_counts(probs, truth, valid)
+    kept = (thresholds, torch.cat(preds)) if keep else (None, None)
+    evaluation = Evaluation(torch.cat(counts).cpu(), torch.cat(losses).cpu(), *kept)
     assert len(evaluation.loss) == len(split), "evaluation did not see every image of the split"
     return evaluation
 
@@ -151,9 +157,9 @@ def prepare(images: torch.Tensor, config: Config) -> torch.Tensor:
     return ((images.float() / 255 - mean) / std).contiguous(memory_format=memory_format)
 
 
-def criterion_of(config: Config, dataset: Dataset) -> nn.Module:
-    """The loss a config names, for the classes of its data."""
-    return build_loss(config.loss, task=config.task, num_classes=dataset.num_classes, **config.loss_options)
+def criterion_of(config: Config, num_classes: int, **options) -> nn.Module:
+    """The loss a config names; `options` win over the config's."""
+    return build_loss(config.loss, task=config.task, num_classes=num_classes, **config.loss_options | options)
 
 
 def _decoding(config: Config) -> dict:
@@ -166,7 +172,10 @@ def _resident(split: Split, device: torch.device) -> Split:
 
 def _validation_row(evaluation: Evaluation, config: Config) -> dict[str, float]:
     scores = {name: metrics.per_image(score, evaluation.counts, config.task) for name, score in SCORES.items()}
-    return {"val_loss": float(evaluation.loss.mean())} | {f"val_{n}": float(s.nanmean()) for n, s in scores.items()}
+    loss = float(evaluation.loss.mean())
+    if not math.isfinite(loss):
+        raise FloatingPointError("the validation loss is not finite; a lower lr may help")
+    return {"val_loss": loss} | {f"val_{n}": float(s.nanmean()) for n, s in scores.items()}
 
 
 def _better(row: dict, best: list[dict], select_by: str) -> bool:

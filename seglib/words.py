@@ -1,5 +1,6 @@
 """Sentences computed from the numbers, for the notebooks' text: they stay true when a parameter changes."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from seglib import exploration, runtime, tables
@@ -56,17 +57,20 @@ def of_data(dataset: Dataset):
 def of_runs(name: str, runs: Sequence[Run]):
     """What one configuration reached on the test images, and whether that is more than the floors."""
     row = tables.comparison({name: runs}).loc[name]
-    learned = "It beats both floors" if row["learned"] else "It does **not** beat both floors: *not learned*"
+    learned = "It beats both floors" if row["learned"] else "It is **not** shown to beat both floors: *not learned*"
     epochs = ", ".join(str(run.meta["best_epoch"]) for run in runs)
     return markdown(
         f"**{name}** reaches a Dice of **{row['Dice']}** and an IoU of **{row['IoU']}** (mean over "
-        f"{row['test images']} test images, {_models(runs)}; in brackets the 95 % interval over test images). "
+        f"{row['test images']} test images, {_models(runs)}; in brackets, where there are enough, the 95 % "
+        f"interval over test images). "
         f"{learned}. Chosen by {runs[0].config.select_by.replace('_', ' ')}: epoch {epochs} of {runs[0].config.epochs}."
     )
 
 
 def of_comparison(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     """The verdicts as a list on a page."""
+    if len(groups) < 2:
+        return markdown("There is one model alone: nothing to compare.")
     return markdown("\n".join(f"- {text}" for text in verdicts(groups, score)))
 
 
@@ -82,11 +86,14 @@ def verdict(label: str, runs: Sequence[Run], baseline: str, first: Sequence[Run]
     images = len(tables.over_seeds(runs))
     seeds = dict.fromkeys([_seeds(runs), _seeds(first)])
     basis = f"n = {images} test images; these trained models, {' against '.join(seeds)}"
+    pair = f"**{label}** against **{baseline}**"
+    if math.isnan(gap.low):
+        return f"{pair}: too few test images for a verdict ({basis})."
     numbers = f"{abs(gap.mean):.{gap.digits}f} {score}"
-    interval = tuple(sorted((gap.low, gap.high) if gap.mean >= 0 else (-gap.low, -gap.high)))
-    interval = f"95 % interval {interval[0]:.{gap.digits}f} to {interval[1]:.{gap.digits}f}"
+    low, high = sorted((gap.low, gap.high) if gap.mean >= 0 else (-gap.low, -gap.high))
+    interval = f"95 % interval {low:.{gap.digits}f} to {high:.{gap.digits}f}"
     if gap.low <= 0 <= gap.high:
-        return f"**{label}** against **{baseline}**: no difference shown ({numbers}, {interval}, {basis})."
+        return f"{pair}: no difference shown ({numbers}, {interval}, {basis})."
     sign = "better" if gap.mean > 0 else "worse"
     return f"**{label}** is {sign} than **{baseline}** by {numbers} ({interval}, {basis})."
 
@@ -95,13 +102,15 @@ def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     """The best mean, together with all that are not shown to be worse, and what has not learned."""
     table = tables.comparison(groups).loc[list(groups)]
     best = max(groups, key=lambda label: table[score][label].mean)
-    ties = [
-        label for label in groups if label != best and tables.difference(groups[best], groups[label], score).low <= 0
-    ]
-    text = f"The highest mean {score} is that of **{best}**: **{table[score][best]}**. "
-    text += f"Not shown to be worse: {', '.join(ties)}." if ties else "Every other model is shown to be worse."
+    text = f"The highest mean {score} is that of **{best}**: **{table[score][best]}**."
+    others = [label for label in groups if label != best]
+    ties = [label for label in others if not tables.difference(groups[best], groups[label], score).low > 0]
+    if ties:
+        text += f" Not shown to be worse: {', '.join(ties)}."
+    elif others:
+        text += f" Shown to be worse on these images: {', '.join(others)}."
     if unlearned := [label for label in groups if not table["learned"][label]]:
-        text += f" Not learned (not above both floors): {', '.join(unlearned)}."
+        text += f" Not learned (not shown to be above both floors): {', '.join(unlearned)}."
     return markdown(text)
 
 
@@ -109,7 +118,7 @@ def of_reported(study: str, groups: Mapping[str, Sequence[Run]]):
     """The report's figures beside ours, or the sentence that there are none."""
     table = tables.reported(study, groups)
     if table.empty:
-        return markdown("No report gave figures for this study's data.")
+        return markdown("No report gave figures for these data and these models.")
     return tables.readable(table.set_index("model").rename_axis(None))
 
 

@@ -32,12 +32,15 @@ def test_an_int_is_accepted_for_a_float_and_stays_no_int():
         ({"lr": None}, r"lr is None \(NoneType\), expected float"),
         ({"lr": 0}, "lr is 0.0, expected a positive number"),
         ({"lr": float("inf")}, "lr is inf, expected a positive number"),
-        ({"epochs": 0}, "epochs is 0, expected at least 1"),
-        ({"image_size": 16}, "image_size is 16, expected at least 32"),
+        ({"epochs": 0}, "epochs is 0, expected a number of at least 1"),
+        ({"image_size": 16}, "image_size is 16, expected a number of at least 32"),
         ({"task": "binery"}, "unknown task 'binery'; did you mean 'binary'"),
         ({"encoder": "freeze"}, "unknown encoder 'freeze'"),
         ({"encoder": "frozen", "encoder_lr": 1e-5}, "exclude each other"),
         ({"loss": ["bce"]}, "expected str or dict"),
+        ({"loss": {1: 2}}, r"loss has the key 1 \(int\), expected names"),
+        ({"rotation": float("nan")}, "rotation is nan, expected a number of at least 0"),
+        ({"model_options": {"width": object()}}, "model_options: width is <object.*expected a number, a text"),
     ],
 )
 def test_a_mistake_is_named_with_what_was_expected(values, message):

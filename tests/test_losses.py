@@ -443,10 +443,21 @@ def test_a_loss_of_one_s_own_that_is_not_per_image_is_an_error(own):
 def test_a_module_that_fails_on_its_own_imports_is_not_called_missing(tmp_path, monkeypatch):
     (tmp_path / "half_a_loss.py").write_text("import no_such_module\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+    with pytest.raises(ValueError, match="half_a_loss imports no_such_module, which is not installed"):
         build_loss("half_a_loss:loss", task="binary", num_classes=1)
 
 
-def test_the_modules_of_a_spec_are_this_library_s_and_one_s_own():
+def test_the_modules_of_a_spec_are_this_library_s_and_those_that_define_one_s_own(tmp_path, monkeypatch):
+    (tmp_path / "mine_a.py").write_text("def g(logits, target): return logits.mean((1, 2, 3))\n")
+    (tmp_path / "mine_b.py").write_text("from mine_a import g\ndef f(logits, target): return g(logits, target)\n")
+    monkeypatch.syspath_prepend(tmp_path)
     assert modules_of("bce") == ["seglib.losses"]
-    assert modules_of({"dice": 1.0, "b:f": 1.0, "a.c:g": 1.0, "b:h": 2.0}) == ["seglib.losses", "a.c", "b"]
+    assert modules_of({"dice": 1.0, "mine_b:f": 1.0}) == ["seglib.losses", "mine_b"]
+    assert modules_of("mine_b:g") == ["seglib.losses", "mine_a"]
+
+
+def test_one_s_own_loss_gets_the_target_as_int64(tmp_path, monkeypatch):
+    (tmp_path / "mine_c.py").write_text("def f(logits, target): return (2 * target - 1).float().mean((1, 2))\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    criterion = build_loss("mine_c:f", task="binary", num_classes=1)
+    assert criterion(torch.zeros(1, 1, 2, 2), torch.zeros(1, 2, 2, dtype=torch.uint8))[0].item() == -1

@@ -128,7 +128,7 @@ def test_weights_are_refused_where_nothing_is_pretrained(name):
 @pytest.mark.parametrize("name", ["mobilenetv2_decoder", "segnet_attention", "resnet34_unet"])
 def test_a_training_batch_that_batchnorm_cannot_take_is_an_error_that_says_so(name):
     model = build_model(name, num_classes=1, **SMALL[name])
-    with pytest.raises(ValueError, match=r"one value per channel.*use a batch_size of at least 2"):
+    with pytest.raises(ValueError, match=r"one value per channel.*use a batch_size that leaves at least 2 images"):
         model(torch.randn(1, 3, 32, 32))
     model(torch.randn(2, 3, 32, 32))
     model(torch.randn(1, 3, 64, 64))

@@ -17,7 +17,13 @@ import pytest
 from seglib import cli, params, paths, report
 
 TINY_DATA = "dataset: lesions\nimage_size: 32\ntrain_images: 4\nval_images: 2\ntest_images: 2\nexamples: 4\n"
-NOTEBOOKS = ["01_dataset_exploration", "02_frozen_encoder", "03_fine_tuning", "08_comparison"]
+NOTEBOOKS = [
+    "01_dataset_exploration",
+    "02_frozen_encoder",
+    "03_fine_tuning",
+    "04_architecture_comparison",
+    "08_comparison",
+]
 
 
 def seglib(*arguments, outputs, **environment):
@@ -51,7 +57,7 @@ def test_every_notebook_and_the_index_are_there_and_the_terminal_says_so(made):
     outputs, done = made
     assert set(pages(outputs / "smoke")) == {"index.html", *(f"{n}.html" for n in NOTEBOOKS)}
     for number, notebook in enumerate(NOTEBOOKS, start=1):
-        assert re.search(rf"\[{number}/4\] {notebook} +done in 0:\d\d", done.stderr)
+        assert re.search(rf"\[{number}/5\] {notebook} +done in 0:\d\d", done.stderr)
     assert done.stdout.strip().endswith("smoke/index.html")
 
 
@@ -67,14 +73,14 @@ def test_pages_load_nothing_from_anywhere_and_hold_tables_and_figures(made):
 def test_the_index_holds_scores_floors_status_and_what_the_data_are(made):
     html = pages(made[0] / "smoke")["index.html"]
     for text in (
-        "mobilenetv2_decoder, frozen",
+        "random encoder frozen",
         "mean training mask",
         "all background",
         "Generated images",
         *NOTEBOOKS,
     ):
         assert text in html
-    assert html.count(">done<") == 4
+    assert html.count(">done<") == 5
 
 
 def test_saved_notebooks_hold_the_parameters_and_no_progress_lines(made):
@@ -89,8 +95,19 @@ def test_a_second_report_trains_nothing_and_executes_nothing(made):
     outputs, _ = made
     before = {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()}
     again = seglib("report", "smoke", outputs=outputs, SEGLIB_CACHE=str(outputs / "cache"))
-    assert again.returncode == 0 and again.stderr.count("unchanged") == 4
+    assert again.returncode == 0 and again.stderr.count("unchanged") == 5
     assert {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()} == before
+
+
+def test_a_report_whose_runs_left_the_store_is_made_again(made, monkeypatch):
+    from seglib import runs
+
+    monkeypatch.setenv("SEGLIB_OUTPUTS", str(made[0]))
+    keys = [key for group in runs.recorded("smoke").values() for key in (run.key for run in group)]
+    assert len(keys) == 4 and runs.are_recorded("smoke", "02_frozen_encoder")
+    (runs.folder(keys[0]) / "meta.json").rename(runs.folder(keys[0]) / "meta.json.away")
+    assert not runs.are_recorded("smoke", "02_frozen_encoder") and runs.are_recorded("smoke", "03_fine_tuning")
+    (runs.folder(keys[0]) / "meta.json.away").rename(runs.folder(keys[0]) / "meta.json")
 
 
 def test_an_overridden_report_goes_to_its_own_folder_and_says_what_was_overridden(own_study):
@@ -132,6 +149,31 @@ def test_an_architecture_that_cannot_work_is_found_before_the_notebooks_before_i
     with pytest.raises(ValueError, match="04_architecture_comparison: unknown model 'munett'; did you mean 'munet'"):
         report.make(params.read("own"))
     assert not paths.report("own").exists()
+
+
+def test_only_what_a_notebook_has_is_checked(own_study):
+    (own_study / "01_dataset_exploration.yaml").write_text("dataset: shapes\ntask: multiclass\nimage_size: 36\n")
+    (own_study / "04_architecture_comparison.yaml").write_text(
+        "image_size: 40\nweights: none\narchitectures: [munet]\noptions: {munet: {width: 0.125, depth: 8}}\n"
+    )
+    assert report.check(params.read("own")).keys() == {"01_dataset_exploration", "04_architecture_comparison"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("02_frozen_encoder.yml", "", "is neither <notebook>.yaml nor reported.yaml"),
+        ("reported.yaml", "dataset: x\nfigures: [{lable: a}]\n", "unknown key 'lable'; did you mean 'label'"),
+        ("reported.yaml", "dataset: x\nfigures: [{label: a}]\n", "lacks score, source, value"),
+        ("02_frozen_encoder.yaml", "seeds: [0, 0]\n", "expected different numbers"),
+        ("02_frozen_encoder.yaml", "examples: 0\n", "examples is 0, expected at least 1"),
+    ],
+)
+def test_every_file_of_a_study_is_checked(own_study, name, text, message):
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
+    (own_study / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        params.read("own")
 
 
 def test_a_failing_notebook_is_called_failed_and_what_came_before_stays(own_study):
@@ -206,6 +248,6 @@ def test_a_killed_kernel_is_a_failed_notebook(running, tmp_path):
     os.kill(kernel, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "01_dataset_exploration   FAILED" in errors and "Traceback" not in errors
+    assert re.search("01_dataset_exploration +FAILED", errors) and "Traceback" not in errors
     assert {f.name for f in (tmp_path / "smoke").glob("*.ipynb")} == {"01_dataset_exploration.failed.ipynb"}
     assert ">failed<" in (tmp_path / "smoke" / "index.html").read_text()

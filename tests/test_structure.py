@@ -76,3 +76,25 @@ def test_files_and_functions_stay_small():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < 45, f"{name}.{node.name} is too long"
+
+
+def test_the_digest_follows_code_and_not_comments(tmp_path, monkeypatch):
+    from seglib import digest
+
+    monkeypatch.syspath_prepend(tmp_path)
+    helper, own = tmp_path / "own_helper.py", tmp_path / "own_net.py"
+    helper.write_text("SIZE = 3\n")
+    own.write_text('"""Mine."""\nimport own_helper\nimport json\n')
+    first = digest.of_code(["own_net"])
+    own.write_text('"""Mine, reworded."""\nimport own_helper  # sizes\nimport json\n')
+    assert digest.of_code(["own_net"]) == first
+    helper.write_text("SIZE = 4\n")
+    assert digest.of_code(["own_net"]) != first
+
+
+def test_a_run_does_not_depend_on_models_or_pages_it_does_not_use():
+    from seglib import digest
+
+    followed = reached("seglib.train") | reached("seglib.models.unet")
+    assert "seglib.models.munet" not in followed and "seglib.words" not in followed
+    assert digest.of_code(["seglib.train", "seglib.models.unet"]) != digest.of_code(["seglib.train"])

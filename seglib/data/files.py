@@ -39,6 +39,15 @@ def read_mask(path: Path, size: int, values: Mapping[int, int]) -> torch.Tensor:
     return table[_pixels(resized, (size, size)).long()]
 
 
+def check_same_size(image: Path, mask: Path) -> None:
+    """Raises ValueError if a mask does not have the height and width of its image."""
+    from PIL import Image
+
+    with Image.open(image) as a, Image.open(mask) as b:
+        if a.size != b.size:
+            raise ValueError(f"mask {mask} has {b.width}×{b.height} pixels, its image {a.width}×{a.height}")
+
+
 def _open(path: Path, mode: str | None):
     from PIL import Image, UnidentifiedImageError
 

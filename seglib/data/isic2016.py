@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seglib import digest, paths
 from seglib.data.core import Source, first, hold_out
-from seglib.data.files import read_image, read_mask
+from seglib.data.files import check_same_size, read_image, read_mask
 
 # Two layouts are in use: four plain folders, and the folders of the challenge's own archives.
 LAYOUTS = (
@@ -49,7 +49,9 @@ class Isic2016(Source):
 
     def sample(self, split, name, size):
         image, mask = self.pairs["test" if split == "test" else "train"][name]
-        return read_image(image, size), read_mask(mask, size, MASK_VALUES)
+        pair = read_image(image, size), read_mask(mask, size, MASK_VALUES)
+        check_same_size(image, mask)
+        return pair
 
     def fingerprint(self):
         files = {
@@ -61,7 +63,7 @@ class Isic2016(Source):
         return digest.of_value(files)
 
     def note(self):
-        here = {part: len(pairs) for part, pairs in self.pairs.items()}
+        here = {"train": len(self.members["train"]) + len(self.members["val"]), "test": len(self.members["test"])}
         if here == OFFICIAL:
             return ""
         counts = " and ".join(f"{here[part]} of {OFFICIAL[part]} {part}" for part in OFFICIAL)
@@ -72,7 +74,11 @@ class Isic2016(Source):
 
     def _pairs(self, part: str) -> dict[str, tuple[Path, Path]]:
         images, masks = (self.root / folder for folder in self.layout[part])
-        pairs = {path.stem: (path, masks / f"{path.stem}_Segmentation.png") for path in sorted(images.glob("*.jpg"))}
+        pairs = {
+            path.stem: (path, masks / f"{path.stem}_Segmentation.png")
+            for path in sorted(images.iterdir())
+            if path.suffix.lower() == ".jpg"
+        }
         if not pairs:
             raise FileNotFoundError(f"no ISIC_*.jpg in {images}; the folder is there but holds no images")
         for image, mask in pairs.values():

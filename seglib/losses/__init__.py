@@ -59,7 +59,7 @@ class Loss(nn.Module):
             if name in LOSSES:
                 parts[name] = function(logits, truth, valid, self.settings)
             else:
-                parts[name] = _per_image(name, function(logits, target), len(logits))
+                parts[name] = _per_image(name, function(logits, target.long()), len(logits))
         return sum(weight * parts[name] for name, weight in self.weights.items()), parts
 
     def _check_shapes(self, logits: torch.Tensor, target: torch.Tensor) -> None:
@@ -96,7 +96,7 @@ def build_loss(spec: str | Mapping[str, float], *, task: str, num_classes: int, 
 
 def modules_of(spec: str | Mapping[str, float]) -> list[str]:
     """The modules whose code a spec depends on: this one, and those of one's own losses."""
-    return [__name__, *sorted({name.partition(":")[0] for name in _weights(spec) if ":" in name})]
+    return [__name__, *sorted({_own(name).__module__ for name in _weights(spec) if ":" in name})]
 
 
 def _weights(spec: str | Mapping[str, float]) -> dict[str, float]:
@@ -133,12 +133,14 @@ def _function(name: str, task: str) -> Callable[..., torch.Tensor]:
 
 def _own(path: str) -> Callable[..., torch.Tensor]:
     """The function that `module:name` stands for."""
+    if not names.OWN.fullmatch(path):
+        raise ValueError(f"loss '{path}' is not of the form module:name")
     module, _, name = path.partition(":")
     try:
         function = getattr(importlib.import_module(module), name, None)
     except ModuleNotFoundError as error:
         if not f"{module}.".startswith(f"{error.name}."):
-            raise  # the module is there; what it imports is not
+            raise ValueError(f"loss '{path}': {module} imports {error.name}, which is not installed") from error
         raise ValueError(f"loss '{path}': no module '{module}'; run where it can be imported") from error
     if not callable(function):
         raise ValueError(f"loss '{path}': module '{module}' has no function '{name}'")

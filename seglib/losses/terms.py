@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from seglib import names
 
 PLANE_STEP = 50.0  # report 5: where plane k is on, a target in `values` holds (k + 1) · 50
+SMALLEST_EPS = 1e-12
 NOMINAL_BATCH = 4  # report 5 sums Dice over a batch of 4; a fixed 4 keeps λ free of the batch size
 CHOICES = {"target_scale": ("unit", "values"), "reduction": ("image", "batch")}
 SWITCHES = ("include_background", "squared_denominator", "dice_factor_2", "on_logits")
@@ -51,6 +52,8 @@ class Settings:
             if type(getattr(self, name)) is not bool:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected true or false")
         check_positive("eps", self.eps)
+        if self.eps < SMALLEST_EPS:
+            raise ValueError(f"eps is {self.eps}, expected at least {SMALLEST_EPS}: less is lost in float32")
         if self.class_weights is not None:
             self._check_class_weights()
         if self.target_scale == "values":

@@ -61,11 +61,13 @@ def model_class(name: str) -> type[SegmentationModel]:
             raise ValueError(names.unknown("model", name, MODELS) + "; or module:Name for one of your own")
         return MODELS[name]
     module, _, attribute = name.partition(":")
+    if not names.OWN.fullmatch(name):
+        raise ValueError(f"model '{name}' is not of the form module:Name")
     try:
         found = getattr(importlib.import_module(module), attribute, None)
     except ModuleNotFoundError as error:
         if error.name and not f"{module}.".startswith(f"{error.name}."):
-            raise  # the module is there, and something that it imports is not
+            raise ValueError(f"model '{name}': {module} imports {error.name}, which is not installed") from error
         raise ValueError(f"model '{name}': there is no module '{module}'; put its folder on PYTHONPATH") from error
     if not (inspect.isclass(found) and issubclass(found, SegmentationModel)):
         raise ValueError(

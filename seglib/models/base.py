@@ -53,8 +53,8 @@ class SegmentationModel(nn.Module, ABC):
                 raise
             raise ValueError(
                 f"a training batch of {len(images)} image of {height}×{width} leaves a BatchNorm of "
-                f"{type(self).__name__} one value per channel, which has no variance; use a batch_size of at "
-                "least 2 or a larger image_size"
+                f"{type(self).__name__} one value per channel, which has no variance; use a batch_size that leaves "
+                "at least 2 images for the last batch of an epoch, or a larger image_size"
             ) from error
         return logits[..., :height, :width]
 

@@ -2,29 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from seglib.plots.style import PALETTE, WIDTH
+from seglib.plots.style import GREY, WIDTH, class_colours
 
 
-def samples(images: np.ndarray, masks: np.ndarray, titles: Sequence[str], columns: int = 6) -> Figure:
+def samples(
+    images: np.ndarray, masks: np.ndarray, titles: Sequence[str], classes: Sequence[str], columns: int = 6
+) -> Figure:
     """A grid of images with their masks outlined; one colour per class.
 
-    Args: images (N, 3, H, W) uint8; masks (N, H, W) class ids or (N, C, H, W) planes.
+    Args: images (N, 3, H, W) uint8; masks (N, H, W) class ids or (N, C, H, W) planes; classes — of the foreground.
     """
     images, masks = np.asarray(images), np.asarray(masks)
-    rows = -(-len(images) // columns)
+    rows, tints = -(-len(images) // columns), class_colours(classes)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, WIDTH / columns * rows * 1.12), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, image, mask, title in zip(axes.flat, images, masks, titles, strict=False):
         axis.imshow(image.transpose(1, 2, 0))
-        for colour, plane in zip(PALETTE[1:], foreground_planes(mask), strict=False):
-            _outline(axis, plane, colour)
+        for plane, name in zip(foreground_planes(mask), classes, strict=False):
+            _outline(axis, plane, tints[name])
         axis.set_title(title, fontsize=7, fontweight="normal")
+    if len(classes) > 1:
+        lines = [mpl.lines.Line2D([], [], color=colour, label=name) for name, colour in tints.items()]
+        figure.legend(handles=lines, loc="outside lower center", ncols=6)
     return figure
 
 
@@ -32,8 +38,9 @@ def class_balance(table: pd.DataFrame) -> Figure:
     """Share of pixels per class, one bar per split, in % (as `exploration.class_balance` gives them)."""
     figure, axis = plt.subplots(figsize=(WIDTH, 0.7 + 0.5 * len(table)))
     left = np.zeros(len(table))
-    for colour, name in zip(PALETTE[-1:] + PALETTE[:-1], table.columns, strict=False):
-        bars = axis.barh(table.index, table[name], left=left, label=name, color=colour)
+    tints = class_colours([name for name in table.columns if name != "background"]) | {"background": GREY}
+    for name in table.columns:
+        bars = axis.barh(table.index, table[name], left=left, label=name, color=tints[name])
         axis.bar_label(bars, fmt=lambda v: f"{v:.1f} %" if v > 3 else "", label_type="center", fontsize=8)
         left += table[name].to_numpy()
     axis.set(xlabel="share of pixels (%)", xlim=(0, max(100, left.max())))

@@ -121,7 +121,7 @@ def _value(cell) -> float:
 
 def _whiskers(axis, cells: Sequence, where: Sequence[float] | None = None) -> None:
     for x, cell in zip(range(len(cells)) if where is None else where, cells, strict=True):
-        if hasattr(cell, "low"):
+        if getattr(cell, "low", np.nan) < getattr(cell, "high", np.nan):
             axis.errorbar(
                 x,
                 cell.mean,
