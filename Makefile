@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+export SET # reaches the shell as it is, quotes and all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -22,10 +23,10 @@ help: ## show this list
 setup: $(READY) ## set up .venv and the ImageNet weights (the other commands do it by themselves)
 
 report: $(READY) ## run a study's notebooks and render its pages
-	@$(BIN)/seglib report $(STUDY) --set '$(SET)'
+	@$(BIN)/seglib report $(STUDY) --set "$$SET"
 
 check: $(READY) ## check a study's parameters, data and weights; run nothing
-	@$(BIN)/seglib check $(STUDY) --set '$(SET)'
+	@$(BIN)/seglib check $(STUDY) --set "$$SET"
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest -m 'not long'
@@ -57,7 +58,7 @@ $(READY): requirements.lock pyproject.toml
 	else \
 	  echo "setting up $(VENV) with pip"; \
 	  $(call INSTALL,--require-hashes -r requirements.lock) && \
-	  $(call INSTALL,--no-deps --no-build-isolation -e .); \
+	  $(call INSTALL,--quiet --no-deps --no-build-isolation -e .); \
 	fi
 	@echo "fetching the ImageNet weights" && $(BIN)/seglib weights
 	@touch $@

@@ -149,6 +149,30 @@ def test_a_device_that_is_not_here_is_an_error_and_no_fallback(monkeypatch):
         experiment.run(TINY.with_(device="cuda"))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_run_on_a_gpu_scores_about_as_on_the_cpu():
+    scores = [tables.per_image(experiment.run(TINY.with_(device=d)))["loss"].mean() for d in ("cpu", "cuda")]
+    assert scores[0] == pytest.approx(scores[1], rel=0.05)
+
+
+def test_evaluation_moves_images_to_where_the_model_is():
+    from seglib.train import evaluate
+
+    class Elsewhere(torch.nn.Module):
+        """Says it is on another device, and takes images from there alone."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1, device="meta"))
+
+        def forward(self, images):
+            assert images.device.type == "meta", "the images were left behind"
+            raise Killed
+
+    with pytest.raises(Killed):
+        evaluate(Elsewhere(), experiment.data.load(TINY).test, TINY)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(monkeypatch):
     monkeypatch.setattr("seglib.train.prepare", lambda images, config: torch.full(images.shape, float("nan")))
     with pytest.raises(FloatingPointError, match="not finite in epoch 1"):
