@@ -42,7 +42,7 @@ def test_the_lock_has_a_hash_for_every_pin_and_names_no_host():
     entries = re.split(r"^(?=[\w.-]+==)", LOCK, flags=re.M)[1:]
     assert len(entries) == len(PINS)
     assert all("--hash=sha256:" in entry for entry in entries)
-    assert not re.search(r"https?://|index-url|find-links", LOCK)
+    assert not re.search(r"https?://|index.url|find.links", LOCK)
 
 
 def test_environment_yml_installs_the_lock_and_this_package():
