@@ -59,7 +59,7 @@ def _finish_rows(figure: Figure, axes: np.ndarray, titles: Sequence[str]) -> Non
         axis.grid(False)
         axis.spines[:].set_visible(False)
     for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title)
+        axis.set_title(title, fontsize=10 if len(titles) < 5 else 7)  # long names side by side
     patches = [mpl.patches.Patch(color=colour, label=name, alpha=0.6) for name, colour in ERRORS.items()]
     figure.legend(handles=patches, loc="outside lower center", ncols=3)
 
