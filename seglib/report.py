@@ -75,8 +75,10 @@ def check(study: Study) -> dict[str, list]:
                 if (key := digest.of_value(inputs)) not in checked:
                     experiment.check(row)
                     checked.add(key)
-        except (ValueError, FileNotFoundError) as error:
-            raise type(error)(f"{notebook}: {error}") from error
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{notebook}: {error}") from error
+        except ValueError as error:  # not its own kind: a UnicodeDecodeError, say, cannot be made from a text
+            raise ValueError(f"{notebook}: {error}") from error
     return depends
 
 

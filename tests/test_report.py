@@ -99,7 +99,7 @@ def test_a_second_report_trains_nothing_and_executes_nothing(made):
     assert {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()} == before
 
 
-def test_a_report_whose_runs_left_the_store_is_made_again(made, monkeypatch):
+def test_a_page_whose_runs_left_the_store_does_not_count_as_done(made, monkeypatch):
     from seglib import runs
 
     monkeypatch.setenv("SEGLIB_OUTPUTS", str(made[0]))
@@ -149,6 +149,15 @@ def test_an_architecture_that_cannot_work_is_found_before_the_notebooks_before_i
     with pytest.raises(ValueError, match="04_architecture_comparison: unknown model 'munett'; did you mean 'munet'"):
         report.make(params.read("own"))
     assert not paths.report("own").exists()
+
+
+def test_a_mistake_of_any_kind_is_told_with_its_notebook(own_study, monkeypatch):
+    from seglib import data
+
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
+    monkeypatch.setattr(data, "load", lambda config: b"\xff".decode())
+    with pytest.raises(ValueError, match="01_dataset_exploration: 'utf-8' codec can't decode"):
+        report.check(params.read("own"))
 
 
 def test_only_what_a_notebook_has_is_checked(own_study):
