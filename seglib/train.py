@@ -5,24 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from seglib import metrics
+from seglib.batches import resident, training_batch
 from seglib.config import Config
-from seglib.data.augment import augment
 from seglib.data.core import Dataset, Split
-from seglib.losses import build_loss, probabilities
+from seglib.evaluation import Evaluation, criterion_of, evaluate
 from seglib.models.base import SegmentationModel
 from seglib.optim import build_optimizer
-from seglib.randomness import generator, uniforms
+from seglib.randomness import generator
 
-NORMALISATION = {  # mean and std per channel, of images scaled to [0, 1]
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5,) * 3, (0.5,) * 3),
-    "raw": ((0.0,) * 3, (1.0,) * 3),
-}
 SCORES = {"iou": metrics.iou, "dice": metrics.dice}
-EVAL_BATCH = 32  # images; changes speed and memory, never a score
 
 
 @dataclass
@@ -35,20 +28,6 @@ class State:
     history: list[dict] = field(default_factory=list)  # one row per epoch
     best_epoch: int = 0
     best_model: dict = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One split under one model.
-
-    Shape: counts (N, C, 4) int64 (tp, fp, fn, valid pixels); loss (N,); and if they were kept: thresholds
-    (C, BINS, 3), see `metrics.threshold_counts`; pred (N, C, H, W) bool. All on the CPU.
-    """
-
-    counts: torch.Tensor
-    loss: torch.Tensor
-    thresholds: torch.Tensor | None = None
-    pred: torch.Tensor | None = None
 
 
 def fit(
@@ -72,7 +51,7 @@ def fit(
     else:
         model.load_state_dict(state.model)
         optimizer.load_state_dict(state.optimizer)
-    train, val = _resident(dataset.train, device), _resident(dataset.val, device)
+    train, val = resident(dataset.train, device), resident(dataset.val, device)
     for epoch in range(state.epoch, config.epochs):
         losses = train_one_epoch(model, train, criterion, optimizer, config, epoch, on_step)
         evaluation = evaluate(model, val, config)
@@ -108,66 +87,6 @@ def train_one_epoch(model, split: Split, criterion, optimizer, config: Config, e
     if not math.isfinite(means["train_loss"]):
         raise FloatingPointError(f"the training loss is not finite in epoch {epoch + 1}; a lower lr may help")
     return means
-
-
-@torch.inference_mode()
-def evaluate(model: nn.Module, split: Split, config: Config, keep: bool = False) -> Evaluation:
-    """One pass in evaluation mode over every image of the split; losses are per image, whatever training reduces.
-
-    Args: keep — also keep what only a final evaluation needs: predictions and counts per threshold.
-    """
-    model.eval()
-    device = next(model.parameters()).device
-    counts, losses, preds, thresholds = [], [], [], 0
-    for indices in torch.arange(len(split), device=split.images.device).split(EVAL_BATCH):
-        target = split.masks[indices].to(device)
-        logits = model(prepare(split.images[indices].to(device), config))
-        probs = probabilities(logits.float(), config.task, **_decoding(config))
-        truth, valid = metrics.one_hot(target, config.task, logits.shape[1])
-        pred = metrics.predict(probs, config.task)
-        counts.append(metrics.confusion(pred, truth, valid))
-        losses.append(criterion_of(config, logits.shape[1], reduction="image")(logits, target)[0])
-        if keep:
-            preds.append(pred.cpu())
-            thresholds = thresholds + metrics.threshold_counts(probs, truth, valid)
-    kept = (thresholds, torch.cat(preds)) if keep else (None, None)
-    evaluation = Evaluation(torch.cat(counts).cpu(), torch.cat(losses).cpu(), *kept)
-    assert len(evaluation.loss) == len(split), "evaluation did not see every image of the split"
-    return evaluation
-
-
-def training_batch(
-    split: Split, indices: torch.Tensor, config: Config, epoch: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The augmented images and targets of these indices in this epoch."""
-    return augment(
-        prepare(split.images[indices], config),
-        split.masks[indices],
-        uniforms(config.seed, epoch, indices, 3),
-        horizontal=config.horizontal_flip,
-        vertical=config.vertical_flip,
-        rotation=config.rotation,
-    )
-
-
-def prepare(images: torch.Tensor, config: Config) -> torch.Tensor:
-    """Images (N, 3, H, W) uint8 → float32, normalised, in the config's memory format."""
-    mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in NORMALISATION[config.normalisation])
-    memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
-    return ((images.float() / 255 - mean) / std).contiguous(memory_format=memory_format)
-
-
-def criterion_of(config: Config, num_classes: int, **options) -> nn.Module:
-    """The loss a config names; `options` win over the config's."""
-    return build_loss(config.loss, task=config.task, num_classes=num_classes, **config.loss_options | options)
-
-
-def _decoding(config: Config) -> dict:
-    return {k: v for k, v in config.loss_options.items() if k == "target_scale"}
-
-
-def _resident(split: Split, device: torch.device) -> Split:
-    return Split(split.names, split.images.to(device), split.masks.to(device))
 
 
 def _validation_row(evaluation: Evaluation, config: Config) -> dict[str, float]:

@@ -156,7 +156,7 @@ def test_a_run_on_a_gpu_scores_about_as_on_the_cpu():
 
 
 def test_evaluation_moves_images_to_where_the_model_is():
-    from seglib.train import evaluate
+    from seglib.evaluation import evaluate
 
     class Elsewhere(torch.nn.Module):
         """Says it is on another device, and takes images from there alone."""
@@ -174,7 +174,7 @@ def test_evaluation_moves_images_to_where_the_model_is():
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(monkeypatch):
-    monkeypatch.setattr("seglib.train.prepare", lambda images, config: torch.full(images.shape, float("nan")))
+    monkeypatch.setattr("seglib.batches.prepare", lambda images, config: torch.full(images.shape, float("nan")))
     with pytest.raises(FloatingPointError, match="not finite in epoch 1"):
         experiment.run(TINY)
 

@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -40,6 +40,9 @@ class Dataset:
     train: Split
     val: Split
     test: Split
+    # Test targets under each rule for the border that annotators drew (foreground, background, ignore), shaped as
+    # test.masks; empty for a source whose masks have no such border.
+    border_targets: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:

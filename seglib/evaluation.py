@@ -1,0 +1,63 @@
+"""One pass of a model over a split: counts per image, loss per image, and what a final evaluation keeps."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from seglib import metrics
+from seglib.batches import prepare
+from seglib.config import Config
+from seglib.data.core import Split
+from seglib.losses import build_loss, probabilities
+
+EVAL_BATCH = 32  # images; changes speed and memory, never a score
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One split under one model.
+
+    Shape: counts (N, C, 4) int64 (tp, fp, fn, valid pixels); loss (N,); and if they were kept: thresholds
+    (C, BINS, 3), see `metrics.threshold_counts`; pred (N, C, H, W) bool. All on the CPU.
+    """
+
+    counts: torch.Tensor
+    loss: torch.Tensor
+    thresholds: torch.Tensor | None = None
+    pred: torch.Tensor | None = None
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, split: Split, config: Config, keep: bool = False) -> Evaluation:
+    """One pass in evaluation mode over every image of the split; losses are per image, whatever training reduces.
+
+    Args: keep — also keep what only a final evaluation needs: predictions and counts per threshold.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    counts, losses, preds, thresholds = [], [], [], 0
+    for indices in torch.arange(len(split), device=split.images.device).split(EVAL_BATCH):
+        target = split.masks[indices].to(device)
+        logits = model(prepare(split.images[indices].to(device), config))
+        probs = probabilities(logits.float(), config.task, **_decoding(config))
+        truth, valid = metrics.one_hot(target, config.task, logits.shape[1])
+        pred = metrics.predict(probs, config.task)
+        counts.append(metrics.confusion(pred, truth, valid))
+        losses.append(criterion_of(config, logits.shape[1], reduction="image")(logits, target)[0])
+        if keep:
+            preds.append(pred.cpu())
+            thresholds = thresholds + metrics.threshold_counts(probs, truth, valid)
+    kept = (thresholds, torch.cat(preds)) if keep else (None, None)
+    evaluation = Evaluation(torch.cat(counts).cpu(), torch.cat(losses).cpu(), *kept)
+    assert len(evaluation.loss) == len(split), "evaluation did not see every image of the split"
+    return evaluation
+
+
+def criterion_of(config: Config, num_classes: int, **options) -> nn.Module:
+    """The loss a config names; `options` win over the config's."""
+    return build_loss(config.loss, task=config.task, num_classes=num_classes, **config.loss_options | options)
+
+
+def _decoding(config: Config) -> dict:
+    return {k: v for k, v in config.loss_options.items() if k == "target_scale"}
