@@ -19,13 +19,15 @@ class Evaluation:
     """One split under one model.
 
     Shape: counts (N, C, 4) int64 (tp, fp, fn, valid pixels); loss (N,); and if they were kept: thresholds
-    (C, BINS, 3), see `metrics.threshold_counts`; pred (N, C, H, W) bool. All on the CPU.
+    (N, C, BINS, 3), see `metrics.threshold_counts`; pred (N, C, H, W) bool; bands, the counts of report 5's
+    decoding, where the target scale is `values`. All on the CPU.
     """
 
     counts: torch.Tensor
     loss: torch.Tensor
     thresholds: torch.Tensor | None = None
     pred: torch.Tensor | None = None
+    bands: torch.Tensor | None = None
 
 
 @torch.inference_mode()
@@ -36,7 +38,7 @@ def evaluate(model: nn.Module, split: Split, config: Config, keep: bool = False)
     """
     model.eval()
     device = next(model.parameters()).device
-    counts, losses, preds, thresholds = [], [], [], 0
+    counts, losses, preds, thresholds, bands = [], [], [], [], []
     for indices in torch.arange(len(split), device=split.images.device).split(EVAL_BATCH):
         target = split.masks[indices].to(device)
         logits = model(prepare(split.images[indices].to(device), config))
@@ -47,8 +49,10 @@ def evaluate(model: nn.Module, split: Split, config: Config, keep: bool = False)
         losses.append(criterion_of(config, logits.shape[1], reduction="image")(logits, target)[0])
         if keep:
             preds.append(pred.cpu())
-            thresholds = thresholds + metrics.threshold_counts(probs, truth, valid)
-    kept = (thresholds, torch.cat(preds)) if keep else (None, None)
+            thresholds.append(metrics.threshold_counts(probs, truth, valid))
+            if _decoding(config).get("target_scale") == "values" and logits.shape[1] <= len(metrics.BANDS):
+                bands.append(metrics.confusion(metrics.in_bands(logits.float()), truth, valid).cpu())
+    kept = [torch.cat(parts) if parts else None for parts in (thresholds, preds, bands)]
     evaluation = Evaluation(torch.cat(counts).cpu(), torch.cat(losses).cpu(), *kept)
     assert len(evaluation.loss) == len(split), "evaluation did not see every image of the split"
     return evaluation

@@ -89,6 +89,7 @@ def inputs(config: Config) -> dict:
         del fields["momentum"]
     parts = [type(source).__module__, models.module_of(config.model), *modules_of(config.loss)]
     return {
+        "format": record.FORMAT,
         "config": fields,
         "data": source.fingerprint(),
         "weights": weights.identity(config.weights),

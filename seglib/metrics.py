@@ -11,6 +11,7 @@ from seglib.data.core import IGNORE_INDEX, Dataset
 
 THRESHOLD = 0.5  # on probabilities, for binary and planes
 BINS = 20  # of probability, for counts per threshold and reliability
+BANDS = ((25, 85), (65, 135), (115, 185), (165, 230), (210, float("inf")))  # report 5's, one per plane
 
 
 def predict(probs: torch.Tensor, task: str) -> torch.Tensor:
@@ -18,6 +19,12 @@ def predict(probs: torch.Tensor, task: str) -> torch.Tensor:
     if task == "multiclass":
         return F.one_hot(probs.argmax(1), probs.shape[1]).movedim(-1, 1).bool()
     return probs > THRESHOLD
+
+
+def in_bands(outputs: torch.Tensor) -> torch.Tensor:
+    """Report 5's decoding of raw outputs (N, C ≤ 5, H, W): plane k is on where its output lies in BANDS[k]; bool."""
+    low, high = torch.tensor(BANDS[: outputs.shape[1]], device=outputs.device).T[..., None, None]
+    return (outputs >= low) & (outputs <= high)
 
 
 def one_hot(target: torch.Tensor, task: str, num_classes: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,27 +66,23 @@ def per_image(score, counts: torch.Tensor, task: str) -> torch.Tensor:
 
 
 def threshold_counts(probs: torch.Tensor, truth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Per class and threshold i / BINS: pixels at or above it that are truth, that are not, their summed probability.
+    """Per image, class and threshold i / BINS: pixels at or above it that are truth, that are not, their summed
+    probability.
 
-    Differences of neighbouring rows are the reliability bins. Returns (C, BINS, 3) float64 on the CPU.
+    Differences of neighbouring thresholds are the reliability bins. Returns (N, C, BINS, 3) float64 on the CPU.
     """
     rows = []
     for i in range(BINS):
         above = (probs >= i / BINS) & valid
         sums = [(above & truth), (above & ~truth), probs * above]  # no float64 here: Apple's GPUs have none
-        rows.append(torch.stack([s.sum((0, -2, -1)).cpu().double() for s in sums], dim=-1))
-    return torch.stack(rows, dim=1)
+        rows.append(torch.stack([s.sum((-2, -1)).cpu().double() for s in sums], dim=-1))
+    return torch.stack(rows, dim=2)
 
 
-def mean_mask_counts(dataset: Dataset) -> torch.Tensor:
-    """The floor *mean mask*: the training set's mean target, cut at 0.5 (the likeliest class), for every test image.
-
-    Returns counts as `confusion`, (N, C, 4).
-    """
+def mean_mask(dataset: Dataset) -> torch.Tensor:
+    """The floor *mean mask*: the training set's mean target, cut at 0.5 (the likeliest class); (1, C, H, W) bool."""
     sums, valid_sums = 0, 0
     for masks in dataset.train.masks.split(256):
         truth, valid = one_hot(masks, dataset.task, dataset.num_classes)
         sums, valid_sums = sums + (truth & valid).sum(0), valid_sums + valid.sum(0)
-    pred = predict((sums / valid_sums.clamp(min=1))[None], dataset.task)
-    batches = (one_hot(m, dataset.task, dataset.num_classes) for m in dataset.test.masks.split(256))
-    return torch.cat([confusion(pred, *batch) for batch in batches])
+    return predict((sums / valid_sums.clamp(min=1))[None], dataset.task)

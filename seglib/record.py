@@ -7,13 +7,15 @@ import time
 
 import torch
 
-from seglib import atomic, metrics, runs, runtime
+from seglib import atomic, images_table, metrics, runs, runtime
 from seglib.config import Config
 from seglib.data.core import Dataset
 from seglib.evaluation import Evaluation, evaluate
 from seglib.models import weights
 from seglib.models.base import SegmentationModel
 from seglib.train import State
+
+FORMAT = 2  # of the stored tables; it enters the run key, so raise it with whatever changes what they hold
 
 
 def finish(config: Config, key: str, dataset: Dataset, model: SegmentationModel, state: State, cost: dict) -> None:
@@ -26,13 +28,14 @@ def finish(config: Config, key: str, dataset: Dataset, model: SegmentationModel,
     folder = runs.folder(key)
     test = evaluate(model, dataset.test, config, keep=True)
     runs.write_table(folder / "history.csv", state.history)
-    runs.write_table(folder / "images.csv", _image_rows(test, dataset))
+    runs.write_table(folder / "images.csv", images_table.rows(test, dataset, getattr(config, "border", "")))
     runs.write_table(folder / "thresholds.csv", _threshold_rows(test, dataset))
     runs.write_predictions(folder / "predictions.npz", test.pred)
     weights_now = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     atomic.write(folder / "model.safetensors", save(weights_now))
     meta = {
         "status": "finished",
+        "format": FORMAT,
         "best_epoch": state.best_epoch,
         "class_names": list(dataset.class_names),
         "images": {name: len(split) for name, split in dataset.splits().items()},
@@ -49,26 +52,18 @@ def finish(config: Config, key: str, dataset: Dataset, model: SegmentationModel,
     (folder / "state.pt").unlink(missing_ok=True)
 
 
-def _image_rows(test: Evaluation, dataset: Dataset):
-    """The per-image table, with the counts of the floor *mean mask* beside the model's."""
-    floor = metrics.mean_mask_counts(dataset)
-    for i, image in enumerate(dataset.test.names):
-        for c, name in enumerate(dataset.class_names):
-            model_counts = dict(zip(("tp", "fp", "fn", "pixels"), test.counts[i, c].tolist(), strict=True))
-            floor_counts = dict(zip(("tp", "fp", "fn"), floor[i, c, :3].tolist(), strict=True))
-            yield {
-                "image": image, "class": name, **model_counts, "loss": float(test.loss[i]),
-                **{f"mean_mask_{k}": v for k, v in floor_counts.items()},
-            }  # fmt: skip
-
-
 def _threshold_rows(test: Evaluation, dataset: Dataset):
-    truth_pixels = test.counts[..., [0, 2]].sum((0, 2))
+    """Class × threshold: pooled pixels at or above it, their summed probability, and the per-image mean Dice there."""
+    truth = test.counts[..., [0, 2]].sum(-1)  # (N, C) pixels
+    tp, fp, confidence = test.thresholds.unbind(-1)
+    dice = metrics.dice(tp, fp, truth[..., None] - tp, empty=metrics.empty_score(dataset.task)).nanmean(0)
     for c, name in enumerate(dataset.class_names):
-        for i, (tp, fp, confidence) in enumerate(test.thresholds[c].tolist()):
+        for i in range(metrics.BINS):
+            found = int(tp[:, c, i].sum())
             yield {
-                "class": name, "threshold": i / metrics.BINS, "tp": int(tp), "fp": int(fp),
-                "fn": int(truth_pixels[c]) - int(tp), "probability": confidence,
+                "class": name, "threshold": i / metrics.BINS, "tp": found, "fp": int(fp[:, c, i].sum()),
+                "fn": int(truth[:, c].sum()) - found, "probability": float(confidence[:, c, i].sum()),
+                "dice": float(dice[c, i]),
             }  # fmt: skip
 
 

@@ -42,7 +42,17 @@ class Run:
 
     @functools.cached_property
     def images(self):
-        """Test images × classes: image, class, tp, fp, fn, pixels, loss (of the whole image), mean_mask_tp/fp/fn."""
+        """Test images × classes under the headline's border rule; `seglib.images_table` documents the columns."""
+        frame = self.images_by_border
+        rules = list(frame["border"].unique())
+        headline = rules[0] if len(rules) == 1 else getattr(self.config, "border", "")
+        if headline not in rules:
+            raise ValueError(f"run {self.key}: images.csv has the border rules {', '.join(rules)}, not '{headline}'")
+        return frame[frame["border"] == headline].reset_index(drop=True)
+
+    @functools.cached_property
+    def images_by_border(self):
+        """As `images`, the rows of every border rule."""
         return self._table("images.csv")
 
     @functools.cached_property
@@ -52,7 +62,9 @@ class Run:
 
     @functools.cached_property
     def thresholds(self):
-        """Test set, class × threshold: pixels at or above it, and their summed probability."""
+        """Test set, class × threshold: pooled tp, fp, fn of the pixels at or above it, their summed probability, and
+        dice, the mean over images there. Binary thresholds are those of the foreground's probability; of several
+        classes each is taken against the rest."""
         return self._table("thresholds.csv")
 
     def predictions(self):
@@ -70,7 +82,8 @@ class Run:
     def _table(self, name: str):
         import pandas as pd
 
-        return pd.read_csv(self.folder / name, keep_default_na=False, na_values=["nan"])
+        texts = dict.fromkeys(("image", "class", "border"), str)  # 007 is a name, and so is nan
+        return pd.read_csv(self.folder / name, keep_default_na=False, na_values=["nan"], converters=texts)
 
 
 def label(config: Config) -> str:

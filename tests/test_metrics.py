@@ -85,8 +85,8 @@ def test_counts_per_threshold_equal_the_counts_at_that_threshold():
     truth, valid = metrics.one_hot(target.unsqueeze(1).expand(-1, 2, -1, -1), "planes", 2)
     found = metrics.threshold_counts(probs, truth, valid)
     for i in range(metrics.BINS):
-        expected = metrics.confusion(probs >= i / metrics.BINS, truth, valid).sum(0)
-        assert found[:, i, :2].tolist() == expected[:, :2].double().tolist()
+        expected = metrics.confusion(probs >= i / metrics.BINS, truth, valid)
+        assert found[:, :, i, :2].tolist() == expected[..., :2].double().tolist()
 
 
 def test_the_mean_mask_floor_predicts_where_most_training_masks_are():
@@ -97,4 +97,4 @@ def test_the_mean_mask_floor_predicts_where_most_training_masks_are():
     test = torch.tensor([[[1, 0], [0, 1]]], dtype=torch.uint8)
     split = Split(("a", "b", "c"), image, train)
     dataset = Dataset("x", "binary", ("lesion",), "", "", split, split, Split(("d",), image[:1], test))
-    assert metrics.mean_mask_counts(dataset).tolist() == [[[1, 1, 1, 4]]]  # it says [[1, 1], [0, 0]]
+    assert metrics.mean_mask(dataset).int().tolist() == [[[[1, 1], [0, 0]]]]

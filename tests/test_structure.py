@@ -52,7 +52,8 @@ def test_training_knows_nothing_of_pages():
 
 def test_the_training_core_imports_with_torch_alone():
     others = (
-        "PIL torchvision pandas matplotlib safetensors ruamel jinja2 nbformat nbconvert papermill torchinfo IPython"
+        "PIL torchvision pandas scipy matplotlib safetensors ruamel jinja2 nbformat nbconvert papermill torchinfo "
+        "IPython"
     )
     code = f"""
 import sys
