@@ -10,6 +10,7 @@ One row per border rule × test image × class (for most sources there is one ru
 | loss | the test loss of the whole image, repeated per class; nan but under the rule trained on |
 | mean_mask_tp, _fp, _fn | the same for the floor *mean training mask* |
 | foreground_tp, _fp, _fn | any foreground class against any (report 2), of the whole image, repeated per class |
+| foreground_on_edge | pixels of the true foreground on the image's outermost rows and columns, repeated per class |
 | boundary_iou, hausdorff_95, surface_dice | see `seglib.boundary`: its rule for empty masks, pixels, tolerance |
 | band_tp, _fp, _fn | under report 5's bands (`metrics.BANDS`) where `target_scale` is `values`, else nan |
 """
@@ -52,33 +53,36 @@ def rows(test: Evaluation, dataset: Dataset, border: str = "") -> Iterator[dict]
 
 
 def _row(name: dict, columns: list[float], loss: float, bands: list) -> dict:
-    counts = [int(value) for value in columns[:10]]
+    counts = [int(value) for value in columns[:11]]
     return {
         **name,
         **dict(zip(COUNTS, counts[:4], strict=True)),
         "loss": loss,
         **{f"mean_mask_{k}": v for k, v in zip(COUNTS, counts[4:7], strict=False)},
-        **{f"foreground_{k}": v for k, v in zip(COUNTS, counts[7:10], strict=False)},
-        **dict(zip(boundary.NAMES, columns[10:], strict=True)),
+        **{f"foreground_{k}": v for k, v in zip((*COUNTS[:3], "on_edge"), counts[7:], strict=True)},
+        **dict(zip(boundary.NAMES, columns[11:], strict=True)),
         **{f"band_{k}": v for k, v in zip(COUNTS[:3], bands[:3], strict=True)},
     }
 
 
 def _columns(pred: torch.Tensor, masks: torch.Tensor, floor: torch.Tensor, dataset: Dataset) -> torch.Tensor:
-    """Counts (4), the floor's (3), the foreground's (3) and the boundary scores (3): (N, C, 13) float64."""
+    """Counts (4), the floor's (3), the foreground's (3 and 1) and the boundary scores (3): (N, C, 14) float64."""
     chunks = []
     for pred_chunk, mask_chunk in zip(pred.split(CHUNK), masks.split(CHUNK), strict=True):
         truth, valid = metrics.one_hot(mask_chunk, dataset.task, dataset.num_classes)
         counts = metrics.confusion(pred_chunk, truth, valid)
         mean_mask = metrics.confusion(floor, truth, valid)[..., :3]
-        whole = _foreground_counts(pred_chunk, truth, valid, dataset.task)[:, None, :3].expand_as(mean_mask)
+        whole = _foreground_counts(pred_chunk, truth, valid, dataset.task)[:, None].expand_as(counts)
         edges = boundary.scores(pred_chunk & valid, truth & valid, dataset.task)
         chunks.append(torch.cat([counts, mean_mask, whole, edges], dim=-1))
     return torch.cat(chunks)
 
 
 def _foreground_counts(pred, truth, valid, task: str) -> torch.Tensor:
-    """Counts of any foreground class against any, whichever class it is: (N, 4)."""
+    """tp, fp, fn of any foreground class against any, whichever it is, and the true foreground on the edge: (N, 4)."""
     first = 1 if task == "multiclass" else 0  # class 0 is background there
-    planes = (pred[:, first:].any(1, True), truth[:, first:].any(1, True), valid.all(1, True))
-    return metrics.confusion(*planes)[:, 0]
+    pred, truth, valid = pred[:, first:].any(1, True), truth[:, first:].any(1, True), valid.all(1, True)
+    inside = torch.zeros_like(truth[:1, :1])
+    inside[..., 1:-1, 1:-1] = True
+    on_edge = (truth & valid & ~inside).sum((-3, -2, -1))[:, None]
+    return torch.cat([metrics.confusion(pred, truth, valid)[:, 0, :3], on_edge], dim=1)

@@ -12,8 +12,10 @@ from pathlib import Path
 from seglib import config, digest, names, paths
 
 DIGEST_LENGTH = 8  # hex digits, in the folder name of an overridden report
-REPORTED_ALWAYS = {"label", "score", "value", "source"}
-REPORTED = REPORTED_ALWAYS | {"ours", "also_said"}
+REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may have
+    "figures": ({"label", "score", "value", "source"}, {"ours", "also_said"}),
+    "claims": ({"text", "source", "better", "worse", "metric"}, {"note"}),
+}
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 
 
@@ -68,24 +70,33 @@ def read(study: str, overrides: str = "") -> Study:
     return result
 
 
-def reported(study: str) -> list[dict]:
-    """The figures a report gave for a study: label, score, value, source, and where given ours, dataset, also_said.
+def reported(study: str) -> dict:
+    """What the reports gave for a study: dataset, differs (report → why its recipe is not ours), figures, claims.
 
+    Figures: label, score, value, source, and where given ours, also_said. Claims: text, source, better, worse,
+    metric, and where given note; `seglib.reported` says what they mean. Without a file both lists are empty.
     Raises: ValueError that names the file, for a key that is missing or unknown.
     """
     file = paths.PARAMS / study / "reported.yaml"
+    content = {"dataset": None, "differs": {}, "figures": [], "claims": []}
     if not file.is_file():
-        return []
-    content = read_yaml(file)
-    if content.keys() != {"dataset", "figures"} or not isinstance(content["figures"], list):
-        raise ValueError(f"{_short(file)} has {sorted(content)}, expected dataset and a list of figures")
-    for figure in content["figures"]:
-        for name in figure:
-            if name not in REPORTED:
-                raise ValueError(f"{_short(file)}: {names.unknown('key', name, REPORTED)}")
-        if missing := REPORTED_ALWAYS - figure.keys():
-            raise ValueError(f"{_short(file)}: {figure} lacks {', '.join(sorted(missing))}")
-    return [{**figure, "dataset": content["dataset"]} for figure in content["figures"]]
+        return content
+    for name, value in read_yaml(file).items():
+        if name not in content:
+            raise ValueError(f"{_short(file)}: {names.unknown('key', name, content)}")
+        content[name] = value
+    for part, (always, optional) in REPORTED.items():
+        if not isinstance(content[part], list) or not all(isinstance(entry, dict) for entry in content[part]):
+            raise ValueError(f"{_short(file)}: {part} is {content[part]!r}, expected a list of mappings")
+        for entry in content[part]:
+            for name in entry:
+                if name not in always | optional:
+                    raise ValueError(f"{_short(file)}: {names.unknown('key', name, always | optional)}")
+            if missing := always - entry.keys():
+                raise ValueError(f"{_short(file)}: {entry} lacks {', '.join(sorted(missing))}")
+    if content["dataset"] is None:
+        raise ValueError(f"{_short(file)} lacks dataset: the source that its figures are for")
+    return content
 
 
 def to_config(namespace: Mapping) -> config.Config:

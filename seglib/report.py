@@ -171,6 +171,7 @@ def _result(study: Study) -> dict:
     return {
         "table": tables.readable(table[["Dice", "IoU", "test loss", "seeds", "parameters", "trained"]]),
         "verdicts": [v.replace("**", "") for v in words.verdicts(groups)],
+        "basis": words.basis(groups),
         "images": int(table["test images"].iloc[0]),
         "source": first[0].config.dataset,
         "note": first[0].meta["note"],

@@ -1,9 +1,10 @@
 """Sentences computed from the numbers, for the notebooks' text: they stay true when a parameter changes."""
 
-import math
 from collections.abc import Mapping, Sequence
 
-from seglib import exploration, runtime, tables
+import pandas as pd
+
+from seglib import conventions, exploration, gallery, pairwise, params, reported, runtime, stats, tables
 from seglib.data.core import Dataset
 from seglib.runs import Run
 
@@ -54,6 +55,27 @@ def of_data(dataset: Dataset):
     )
 
 
+def basis(groups: Mapping[str, Sequence[Run]]) -> str:
+    """What the brackets of a table are, in a sentence."""
+    counts = {len(group) > 1 for group in groups.values()}
+    alone = "over test images, for these trained models (one seed: other seeds are not covered)"
+    both = "over test images and seeds (two-way random effects)"
+    if counts == {True}:
+        return f"In brackets the 95 % interval {both}."
+    if counts == {False}:
+        return f"In brackets the 95 % interval {alone}."
+    return f"In brackets the 95 % interval: with several seeds {both}; else {alone}."
+
+
+def of_basis(groups: Mapping[str, Sequence[Run]]):
+    """What a table of scores holds, for its page."""
+    return markdown(
+        f"Means over the test images and the seeds. {basis(groups)} Floors are fixed: their interval is over test "
+        f"images. Of fewer than {stats.MIN_IMAGES} images no interval is given. *learned*: shown to be above both "
+        "floors, paired on the same images. **Bold**: the best mean, and with it every model not shown to be worse."
+    )
+
+
 def of_runs(name: str, runs: Sequence[Run]):
     """What one configuration reached on the test images, and whether that is more than the floors."""
     row = tables.comparison({name: runs}).loc[name]
@@ -61,8 +83,7 @@ def of_runs(name: str, runs: Sequence[Run]):
     epochs = ", ".join(str(run.meta["best_epoch"]) for run in runs)
     return markdown(
         f"**{name}** reaches a Dice of **{row['Dice']}** and an IoU of **{row['IoU']}** (mean over "
-        f"{row['test images']} test images, {_models(runs)}; in brackets, where there are enough, the 95 % "
-        f"interval over test images). "
+        f"{row['test images']} test images, {_seeds(runs)}). {basis({name: runs})} "
         f"{learned}. Chosen by {runs[0].config.select_by.replace('_', ' ')}: epoch {epochs} of {runs[0].config.epochs}."
     )
 
@@ -75,55 +96,96 @@ def of_comparison(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
 
 
 def verdicts(groups: Mapping[str, Sequence[Run]], score: str = "Dice") -> list[str]:
-    """One sentence per group against the first: better, worse or no difference shown."""
-    (baseline, first), *others = groups.items()
-    return [verdict(label, runs, baseline, first, score) for label, runs in others]
+    """One sentence per group against the first: better, worse or no difference shown; p corrected over all pairs."""
+    pairs = pairwise.table(groups, score)
+    against_first = pairs[pairs["baseline"] == next(iter(groups))]
+    return [verdict(row, len(pairs), score) for _, row in against_first.iterrows()]
 
 
-def verdict(label: str, runs: Sequence[Run], baseline: str, first: Sequence[Run], score: str = "Dice") -> str:
-    """`A is better than B by 0.041 Dice (95 % interval 0.032 to 0.050, n = 339 images; these trained models)`."""
-    gap = tables.difference(runs, first, score)
-    images = len(tables.over_seeds(runs))
-    seeds = dict.fromkeys([_seeds(runs), _seeds(first)])
-    basis = f"n = {images} test images; these trained models, {' against '.join(seeds)}"
-    pair = f"**{label}** against **{baseline}**"
-    if math.isnan(gap.low):
-        return f"{pair}: too few test images for a verdict ({basis})."
-    numbers = f"{abs(gap.mean):.{gap.digits}f} {score}"
+def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
+    """`A is better than B by 0.041 Dice (95 % CI 0.032 to 0.050, p < 0.001, …, n = 339 images × 3 seeds)`.
+
+    Args: row — of `pairwise.table`; pairs — how many pairs p_holm is corrected over.
+    """
+    gap, model, baseline = row["difference"], f"**{row['model']}**", f"**{row['baseline']}**"
+    if row["verdict"] == pairwise.FEW:
+        return f"{model} against {baseline}: too few test images for a verdict ({_sample(row)})."
+    numbers = f"{abs(gap.mean):.{gap.digits}f} {score}{' px' if score == 'HD95' else ''}"
     low, high = sorted((gap.low, gap.high) if gap.mean >= 0 else (-gap.low, -gap.high))
-    interval = f"95 % interval {low:.{gap.digits}f} to {high:.{gap.digits}f}"
-    if gap.low <= 0 <= gap.high:
-        return f"{pair}: no difference shown ({numbers}, {interval}, {basis})."
-    sign = "better" if gap.mean > 0 else "worse"
-    return f"**{label}** is {sign} than **{baseline}** by {numbers} ({interval}, {basis})."
+    p = tables.p_text(row["p_holm"])
+    p = f"p {p if p.startswith('<') else f'= {p}'}{f' after Holm over {pairs} pairs' if pairs > 1 else ''}"
+    evidence = f"95 % CI {low:.{gap.digits}f} to {high:.{gap.digits}f}, {p}"
+    if row["verdict"] == pairwise.NONE:
+        side = "above" if gap.mean > 0 else "below"
+        return f"{model} against {baseline}: no difference shown ({numbers} {side}, {evidence}, {_sample(row)})."
+    wins, effect = f"higher on {100 * row['wins']:.0f} % of images", f"d_z = {row['d_z']:.1f}"
+    return f"{model} is {row['verdict']} than {baseline} by {numbers} ({evidence}, {effect}, {wins}, {_sample(row)})."
+
+
+def _sample(row: pd.Series) -> str:
+    """`n = 339 images × 3 seeds`, or that the verdict is of these trained models alone."""
+    seeds, others = row["seeds"], row["baseline_seeds"]
+    counts = str(seeds) if seeds == others else f"{seeds} against {others}"
+    sample = f"n = {row['images']} images × {counts} seed{'s' if max(seeds, others) > 1 else ''}"
+    return f"{sample}; these trained models" if row["these_models"] else sample
 
 
 def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     """The best mean, together with all that are not shown to be worse, and what has not learned."""
     table = tables.comparison(groups).loc[list(groups)]
-    best = max(groups, key=lambda label: table[score][label].mean)
+    best, *ties = pairwise.leaders(groups, score)
     text = f"The highest mean {score} is that of **{best}**: **{table[score][best]}**."
-    others = [label for label in groups if label != best]
-    ties = [label for label in others if not tables.difference(groups[best], groups[label], score).low > 0]
+    worse = [label for label in groups if label not in (best, *ties)]
     if ties:
         text += f" Not shown to be worse: {', '.join(ties)}."
-    elif others:
-        text += f" Shown to be worse on these images: {', '.join(others)}."
+    if worse:
+        text += f" Shown to be worse: {', '.join(worse)}."
     if unlearned := [label for label in groups if not table["learned"][label]]:
         text += f" Not learned (not shown to be above both floors): {', '.join(unlearned)}."
     return markdown(text)
 
 
+def of_borders(study: str, groups: Mapping[str, Sequence[Run]]):
+    """The scores under every rule for the annotators' border, or the sentence that masks have none."""
+    table = conventions.borders(groups)
+    if table.empty:
+        return markdown("These masks have no border of their own, so no rule for one changes a score.")
+    return tables.show(table, study, "borders")
+
+
+def of_failures(name: str, runs: Sequence[Run]):
+    """Where a model fails most, from the table of failures."""
+    rows = gallery.failures(runs)
+    parts = [f"{row['failed']} of the {row['images']} that are {group}" for group, row in rows.iloc[:3].iterrows()]
+    return markdown(
+        f"**{name}** has an IoU below {gallery.FAILURE} (ISIC 2018's limit of a failed segmentation) on "
+        f"{rows['failed']['all']} of the images: {', '.join(parts)}."
+    )
+
+
 def of_reported(study: str, groups: Mapping[str, Sequence[Run]]):
     """The report's figures beside ours, or the sentence that there are none."""
-    table = tables.reported(study, groups)
+    table = reported.figures(study, groups)
     if table.empty:
         return markdown("No report gave figures for these data and these models.")
-    return tables.readable(table.set_index("model").rename_axis(None))
+    return tables.show(table.drop(columns="differs"), study, "reported")
 
 
-def _models(runs: Sequence[Run]) -> str:
-    return f"these trained models, {_seeds(runs)}"
+def of_recipes(study: str, groups: Mapping[str, Sequence[Run]]):
+    """Why reported and measured figures need not agree: recipes, and data that are not those of the report."""
+    found = params.reported(study.split("@")[0])["differs"]
+    note = next(iter(groups.values()))[0].meta["note"]
+    lines = [f"- **{source}**: {text}" for source, text in found.items()] if found else []
+    lines += [f"- **data**: {note}."] if found and note else []
+    return markdown("\n".join(lines))
+
+
+def of_claims(study: str, groups: Mapping[str, Sequence[Run]]):
+    """The reports' claims and their answers, or the sentence that there are none."""
+    table = reported.claims(study, groups)
+    if table.empty:
+        return markdown("No report made claims about this study.")
+    return tables.show(table, study, "claims")
 
 
 def _seeds(runs: Sequence[Run]) -> str:

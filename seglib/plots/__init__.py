@@ -1,8 +1,10 @@
 """Figures. Frames and arrays in, matplotlib figures out; one style and one palette for all of them."""
 
+from seglib.plots.calibration import reliability, thresholds
 from seglib.plots.data import areas, class_balance, means, samples
-from seglib.plots.pictures import models_on_images, predictions
+from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
+from seglib.plots.verdicts import differences, intervals
 
 __all__ = [
     "areas",
@@ -10,10 +12,15 @@ __all__ = [
     "class_balance",
     "curves",
     "curves_by_model",
+    "differences",
+    "gallery",
+    "intervals",
     "means",
     "models_on_images",
     "predictions",
     "radar",
+    "reliability",
     "samples",
     "side_by_side",
+    "thresholds",
 ]

@@ -47,6 +47,29 @@ def models_on_images(images, masks, preds: Mapping[str, np.ndarray], titles: Seq
     return figure
 
 
+def gallery(images, masks, preds, sections: Mapping[str, Sequence[tuple[int, str]]]) -> Figure:
+    """One row per section of test images, each with the prediction's errors tinted and the truth outlined.
+
+    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds (N, H, W) bool; sections — the row's title →
+        (position, caption) of its images, as `gallery.sections` gives them.
+    """
+    columns = max(map(len, sections.values()))
+    size = (max(WIDTH, 1.9 * columns + 1.2), 2.35 * len(sections))
+    figure, axes = plt.subplots(len(sections), columns, figsize=size, squeeze=False)
+    for row, (title, chosen) in zip(axes, sections.items(), strict=True):
+        for axis, (i, caption) in zip(row, chosen, strict=False):
+            truth = foreground_planes(np.asarray(masks[i])).any(0)
+            _errors(axis, np.asarray(images[i]).transpose(1, 2, 0), truth, preds[i])
+            if truth.any() and not truth.all():
+                axis.contour(truth, levels=[0.5], colors=["white"], linewidths=0.8)
+            axis.set_title(caption, fontsize=7, fontweight="normal")
+        for axis in row[len(chosen) :]:
+            axis.set_visible(False)
+        row[0].set_ylabel(title.replace(" by ", "\nby "), fontsize=8, rotation=0, ha="right", va="center")
+    _finish_rows(figure, axes, [])
+    return figure
+
+
 def _errors(axis, image: np.ndarray, truth: np.ndarray, pred: np.ndarray) -> None:
     axis.imshow(image)
     for colour, where in zip(ERRORS.values(), (truth & pred, ~truth & pred, truth & ~pred), strict=True):
@@ -58,7 +81,7 @@ def _finish_rows(figure: Figure, axes: np.ndarray, titles: Sequence[str]) -> Non
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
         axis.spines[:].set_visible(False)
-    for axis, title in zip(axes[0], titles, strict=True):
+    for axis, title in zip(axes[0], titles, strict=bool(titles)):
         axis.set_title(title, fontsize=10 if len(titles) < 5 else 7)  # long names side by side
     patches = [mpl.patches.Patch(color=colour, label=name, alpha=0.6) for name, colour in ERRORS.items()]
     figure.legend(handles=patches, loc="outside lower center", ncols=3)

@@ -58,7 +58,7 @@ def bars_per_model(table: pd.DataFrame) -> Figure:
     for axis, (label, row) in zip(axes.flat, table.iterrows(), strict=False):
         bars = axis.bar(names, [_value(row[n]) for n in names], color=colours(table.index)[label], width=0.6)
         _whiskers(axis, [row[n] for n in names])
-        axis.bar_label(bars, [f"{_value(row[n]):.3f}" for n in names], padding=8, fontsize=8)
+        axis.bar_label(bars, [_text(row[n]) for n in names], padding=8, fontsize=8)
         axis.set_title(label)
         axis.set_ylim(0, max(1.0, axis.get_ylim()[1]))
     for axis in axes[:, 0]:
@@ -85,7 +85,7 @@ def side_by_side(table: pd.DataFrame) -> Figure:
                 color=colours(table.index)[label],
             )
             _whiskers(axis, [row[n] for n in names], where)
-            axis.bar_label(bars, [f"{_value(row[n]):.3f}" for n in names], padding=8, fontsize=8)
+            axis.bar_label(bars, [_text(row[n]) for n in names], padding=8, fontsize=8)
         axis.set_xticks(range(len(names)), names)
         axis.set_title(title)
         axis.margins(y=0.15)
@@ -99,7 +99,7 @@ def radar(table: pd.DataFrame) -> Figure:
     angles = np.linspace(0, 2 * np.pi, len(axes_of), endpoint=False)
     figure, axis = plt.subplots(figsize=(WIDTH * 0.8, 4.8), subplot_kw={"polar": True})
     for label, row in table.iterrows():
-        values = [_value(row[c]) if c in SCORE_COLUMNS else np.exp(-row[c]) for c in axes_of.values()]
+        values = [_value(row[c]) if c in SCORE_COLUMNS else np.exp(-_value(row[c])) for c in axes_of.values()]
         colour = colours(table.index)[label]
         axis.plot([*angles, angles[0]], [*values, values[0]], color=colour, label=label)
         axis.fill(angles, values, color=colour, alpha=0.2)
@@ -117,6 +117,11 @@ def radar(table: pd.DataFrame) -> Figure:
 
 def _value(cell) -> float:
     return getattr(cell, "mean", cell)
+
+
+def _text(cell) -> str:
+    """A mean with the digits that its interval supports."""
+    return f"{_value(cell):.{getattr(cell, 'digits', 2)}f}"
 
 
 def _whiskers(axis, cells: Sequence, where: Sequence[float] | None = None) -> None:

@@ -1,0 +1,88 @@
+"""Which test images to look at: the worst, median and best of a model, where two disagree, where failures gather."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from seglib import pairwise, scores, stats
+from seglib.runs import Run
+
+FAILURE = 0.65  # IoU below which ISIC 2018 counts a segmentation as failed
+KINDS = ("worst", "median", "best")
+
+
+def extremes(images: pd.DataFrame, count: int = 2, score: str = "Dice") -> dict[str, list[int]]:
+    """Positions of the worst, median and best test images by a score; ties are broken by the image's name.
+
+    No image is in two kinds: of few images fewer than `count` are given. Images without a score are left out.
+    """
+    worst_first = score not in scores.LOWER_IS_BETTER
+    known = images.dropna(subset=score)
+    order = known.sort_values([score, "image"], ascending=[worst_first, True], kind="stable").index.to_list()
+    count = max(1, min(count, len(order) // 3))
+    middle = (len(order) - count) // 2
+    return {"worst": order[:count], "median": order[middle : middle + count], "best": order[-count:]}
+
+
+def titles(images: pd.DataFrame, chosen: Mapping[str, list[int]]) -> list[str]:
+    """One title per chosen image: why it was chosen, its name, its Dice and boundary distance."""
+    return [f"{kind}\n{caption(images, i)}" for kind, rows in chosen.items() for i in rows]
+
+
+def caption(images: pd.DataFrame, row: int) -> str:
+    """An image's name and scores."""
+    return f"{images['image'][row]}\nDice {images['Dice'][row]:.3f}\nHD95 {images['HD95'][row]:.1f} px"
+
+
+def sections(run: Run, count: int) -> dict[str, list[tuple[int, str]]]:
+    """`worst by Dice` … `best by boundary distance` → (position, caption) of the images chosen."""
+    images = scores.per_image(run)
+    ways = {"Dice": "Dice", "boundary distance": "HD95"}
+    return {
+        f"{kind} by {way}": [(i, caption(images, i)) for i in rows]
+        for way, score in ways.items()
+        for kind, rows in extremes(images, count, score).items()
+    }
+
+
+def disagreements(first: Run, last: Run, count: int, score: str = "Dice") -> tuple[list[int], list[str]]:
+    """Positions of the test images where two runs differ most, up to `count` in favour of each, and their titles."""
+    pairwise.assert_comparable({"first": [first], "last": [last]})
+    a, b = (scores.per_image(run) for run in (first, last))
+    frame = pd.DataFrame({"image": a["image"], "a": a[score], "b": b[score]})
+    frame["gap"] = frame["b"] - frame["a"]
+    gap = frame.dropna(subset="gap").sort_values(["gap", "image"], kind="stable")["gap"]
+    rows = gap[gap > 0].index.to_list()[-count:][::-1] + gap[gap < 0].index.to_list()[:count]
+    rows = rows or gap.index.to_list()[:count]  # they agree everywhere
+    return rows, [f"{frame['image'][i]}\n{score} {frame['a'][i]:.3f} → {frame['b'][i]:.3f}" for i in rows]
+
+
+def failures(group: Sequence[Run]) -> pd.DataFrame:
+    """Where failures gather: one row per third of the images by size, per contact with the edge, and for all.
+
+    Columns: images, Dice (`Estimate`), failed (share of images × seeds with IoU below FAILURE, in %). Size is the
+    truth's foreground as a share of the image; contact means that it reaches the image's outermost pixels.
+    """
+    images = group[0].images.drop_duplicates("image").reset_index(drop=True)
+    size = ((images["foreground_tp"] + images["foreground_fn"]) / images["pixels"]).to_numpy()
+    touches = images["foreground_on_edge"].to_numpy() > 0
+    small, large = np.quantile(size, [1 / 3, 2 / 3])
+    masks = {
+        f"small (below {small:.1%})": size < small,
+        f"medium ({small:.1%} to {large:.1%})": (size >= small) & (size <= large),
+        f"large (above {large:.1%})": size > large,
+        "touches the image's edge": touches,
+        "does not touch it": ~touches,
+        "all": np.ones(len(size), dtype=bool),
+    }
+    dice, iou = (scores.matrix(group, name) for name in ("Dice", "IoU"))
+    rows = {
+        name: {
+            "images": int(mask.sum()),
+            "Dice": stats.estimate(dice[:, mask]),
+            "failed": f"{100 * np.nanmean(iou[:, mask] < FAILURE):.0f} %" if mask.any() else "–",
+        }
+        for name, mask in masks.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")

@@ -1,0 +1,114 @@
+"""Which model is better, and by more than chance: every pair of a comparison, tested on the same images."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from seglib import scores, stats, variance
+from seglib.runs import Run
+
+ALPHA = 0.05  # of the family of all pairs, after Holm's correction
+BETTER, WORSE, NONE, FEW = "better", "worse", "no difference shown", "too few test images"
+
+Groups = Mapping[str, Sequence[Run]]
+
+
+def assert_comparable(groups: Groups) -> None:
+    """Raises ValueError unless all runs share data, task, size and test images: others are never ranked together."""
+
+    def shared(run: Run) -> tuple:
+        return run.config.dataset, run.config.task, run.config.image_size, tuple(run.images["image"])
+
+    everything = [run for group in groups.values() for run in group]
+    if len({shared(run) for run in everything}) > 1:
+        kinds = sorted({f"{run.config.dataset} {run.config.task} {run.config.image_size} px" for run in everything})
+        raise ValueError(f"only runs on the same test images can be compared; these are on {', '.join(kinds)}")
+
+
+def table(groups: Groups, score: str = "Dice") -> pd.DataFrame:
+    """One row per pair of models, the later one of the groups against the earlier one.
+
+    Columns: model, baseline; difference (`Estimate`, model minus baseline, mean over images and seeds); p (two-sided),
+    p_holm (corrected over all pairs of this table); d_z (Cohen's, of the images' differences); wins, ties (shares of
+    images on which the model's score is higher, and equal); images, seeds, baseline_seeds; these_models (seeds are not
+    covered: one of the two has a single one); verdict: better or worse only if the 95 % interval leaves out 0 and
+    p_holm is below ALPHA.
+    """
+    assert_comparable(groups)
+    found = {label: scores.matrix(group, score) for label, group in groups.items()}
+    pairs = [(model, baseline) for baseline, model in itertools.combinations(found, 2)]
+    compared = [stats.compare(found[model], found[baseline]) for model, baseline in pairs]
+    corrected = stats.holm([c.p for c in compared])
+    rows = [
+        {
+            "model": model, "baseline": baseline, "difference": c.difference, "p": c.p, "p_holm": p, "d_z": c.effect,
+            "wins": c.wins, "ties": c.ties, "images": c.images, "seeds": c.seeds[0], "baseline_seeds": c.seeds[1],
+            "these_models": c.these_models, "verdict": _verdict(c, p, score),
+        }
+        for (model, baseline), c, p in zip(pairs, compared, corrected, strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+COLUMNS = ("model", "baseline", "difference", "p", "p_holm", "d_z", "wins", "ties", "images", "seeds",
+           "baseline_seeds", "these_models", "verdict")  # fmt: skip
+
+
+def _verdict(found: stats.Comparison, p: float, score: str) -> str:
+    gap = found.difference
+    if np.isnan(gap.low) or np.isnan(p):
+        return FEW
+    if gap.low <= 0 <= gap.high or p >= ALPHA:
+        return NONE
+    return BETTER if (gap.mean > 0) != (score in scores.LOWER_IS_BETTER) else WORSE
+
+
+def leaders(groups: Groups, score: str, pairs: pd.DataFrame | None = None) -> list[str]:
+    """The best mean first, then all models that are not shown to be worse than it, in the order of the groups."""
+    pairs = table(groups, score) if pairs is None else pairs
+    sign = -1 if score in scores.LOWER_IS_BETTER else 1
+    means = {label: sign * stats.estimate(scores.matrix(group, score)).mean for label, group in groups.items()}
+    best = max(means, key=lambda label: -np.inf if np.isnan(means[label]) else means[label])
+    beaten = {row.baseline for row in pairs.itertuples() if row.model == best and row.verdict == BETTER}
+    beaten |= {row.model for row in pairs.itertuples() if row.baseline == best and row.verdict == WORSE}
+    return [best, *(label for label in groups if label != best and label not in beaten)]
+
+
+def matrix(groups: Groups, pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs as a square: row minus column (`Estimate`), None on the diagonal."""
+    square = pd.DataFrame(None, index=list(groups), columns=list(groups), dtype=object)
+    for row in pairs.itertuples():
+        gap = row.difference
+        square.loc[row.model, row.baseline] = gap
+        square.loc[row.baseline, row.model] = stats.Estimate(-gap.mean, -gap.high, -gap.low)
+    return square
+
+
+def variances(groups: Groups, score: str = "Dice") -> pd.DataFrame:
+    """Where the variance of each pair's difference is, and what it would take to show the difference seen.
+
+    Columns: model, baseline; seed sd, image sd, interaction sd (`variance.Components`, in the score's units); due to
+    seeds, due to images (shares of the variance of the mean difference, the interaction among the images'; NaN with
+    one seed); difference (`Estimate`); images needed, seeds needed (for a power of 0.8 at this very difference, which
+    is itself uncertain; inf: no number would do).
+    """
+    assert_comparable(groups)
+    found = {label: scores.matrix(group, score) for label, group in groups.items()}
+    rows = []
+    for baseline, model in itertools.combinations(found, 2):
+        models = variance.shared([found[model], found[baseline]])
+        parts = variance.components(*models)
+        by_seed = parts.seed**2 / parts.seeds
+        by_image = (parts.image**2 + np.nan_to_num(parts.interaction) ** 2 / parts.seeds) / parts.images
+        gap = stats.compare(found[model], found[baseline]).difference
+        images, seeds = variance.needed(parts, gap.mean)
+        total = by_seed + by_image
+        shares = (by_seed / total, by_image / total) if total > 0 else (np.nan, np.nan)
+        rows.append({
+            "model": model, "baseline": baseline, "difference": gap, "seed sd": parts.seed, "image sd": parts.image,
+            "interaction sd": parts.interaction, "due to seeds": shares[0], "due to images": shares[1],
+            "images needed": images, "seeds needed": seeds,
+        })  # fmt: skip
+    return pd.DataFrame(rows)

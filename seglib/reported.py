@@ -1,0 +1,163 @@
+"""What the reports gave, beside what was measured: their figures and their claims, from a study's `reported.yaml`."""
+
+import fnmatch
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from seglib import names, pairwise, params, scores, stats
+from seglib.runs import Run
+from seglib.stats import Estimate
+
+HELD, NOT_SHOWN, CONTRADICTED, NOT_RUN = "held", "not shown", "contradicted", "not run"
+ALPHA = pairwise.ALPHA
+
+Groups = Mapping[str, Sequence[Run]]
+
+
+def last_losses(run: Run) -> pd.Series:
+    """Validation loss of the second half of the epochs."""
+    history = run.history["val_loss"]
+    return history.iloc[len(history) // 2 :]
+
+
+# What a claim can be about besides the scores: one number per run, with +1 if more is meant by `better`, else −1
+RUN_MEASURES: dict[str, tuple[int, Callable[[Run], float]]] = {
+    "parameters": (1, lambda run: run.meta["parameters"]["total"]),
+    "fluctuation": (-1, lambda run: last_losses(run).diff().abs().mean()),  # of val loss between epochs
+    "last val loss": (-1, lambda run: last_losses(run).iloc[-1]),
+    "best val IoU": (1, lambda run: run.history["val_iou"].max()),
+    "first epochs' Dice": (1, lambda run: run.history["val_dice"].iloc[:3].mean()),  # validation, epochs 1 to 3
+    "seconds per epoch": (-1, lambda run: run.meta["seconds"] / run.config.epochs),
+}
+
+
+def figures(study: str, groups: Groups) -> pd.DataFrame:
+    """One row per reported figure that has runs here.
+
+    Columns: model, score, by (the report), reported, also said, measured (`Estimate`), difference (`Estimate`: measured
+    minus reported, the reported figure taken as exact: it came without an interval), differs (why the recipes are not
+    the same). A loss called `val loss` in a report that validated on its test images is compared with our test loss,
+    as the file's `ours` says. Empty if no figure is for these data and labels.
+    """
+    content = params.reported(study.split("@")[0])
+    rows = []
+    for figure in content["figures"]:
+        group = groups.get(figure["label"])
+        if group and group[0].config.dataset == content["dataset"]:
+            found, value = _measured(group, figure.get("ours", figure["score"])), figure["value"]
+            rows.append({
+                "model": figure["label"], "score": figure["score"], "by": figure["source"], "reported": str(value),
+                "also said": str(figure.get("also_said", "")), "measured": found,
+                "difference": Estimate(found.mean - value, found.low - value, found.high - value),
+                "differs": content["differs"].get(figure["source"], ""),
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _measured(group: Sequence[Run], score: str) -> Estimate:
+    if score in scores.NAMES:
+        return stats.estimate(scores.matrix(group, score))
+    return Estimate(float(np.mean([kept_losses(run)[score] for run in group])), float("nan"), float("nan"))
+
+
+def kept_losses(run: Run) -> dict[str, float]:
+    """Training and validation loss of the epoch that was kept."""
+    kept = run.history.iloc[run.meta["best_epoch"] - 1]
+    return {"train loss": float(kept["train_loss"]), "val loss": float(kept["val_loss"])}
+
+
+def claims(study: str, groups: Groups) -> pd.DataFrame:
+    """One row per claim of the study's reports: claim, by, answer (held, not shown, contradicted, not run), evidence.
+
+    A claim holds if every pair it speaks of differs its way, Holm-corrected over all tests of this table at 5 %; it is
+    contradicted if a pair differs the other way. Scores are tested as in `pairwise`; what is one number per run by
+    Welch's t over seeds (two or more of each); parameter counts are exact.
+    """
+    content = params.reported(study.split("@")[0])
+    first = next(iter(groups.values()))[0]
+    tested = [
+        [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim, list(groups))]
+        if first.config.dataset == content.get("dataset") else []
+        for claim in content["claims"]
+    ]  # fmt: skip
+    corrected = iter(stats.holm([test["p"] for tests in tested for test in tests]))
+    rows = []
+    for claim, tests in zip(content["claims"], tested, strict=True):
+        answers = [_answer(test, p) for test, p in zip(tests, itertools.islice(corrected, len(tests)), strict=True)]
+        if not answers:
+            answer = NOT_RUN
+        elif CONTRADICTED in answers:
+            answer = CONTRADICTED
+        else:
+            answer = HELD if set(answers) == {HELD} else NOT_SHOWN
+        evidence = "; ".join(test["evidence"] for test in tests) or claim.get("note", "the study has no such runs")
+        rows.append({"claim": claim["text"], "by": claim["source"], "answer": answer, "evidence": evidence})
+    return pd.DataFrame(rows)
+
+
+def pairs_of(claim: Mapping, labels: Sequence[str]) -> list[tuple[str, str]]:
+    """The (better, worse) pairs of labels that a claim speaks of.
+
+    Either side is a label or a pattern with one *: in both, it stands for the same text (`*, fine-tuned` against
+    `*, frozen`); in one, for anything but the other side's label.
+    """
+    better, worse = claim["better"], claim["worse"]
+    if "*" in better and "*" in worse:
+        start, end = better.split("*")
+        stems = [name[len(start) : len(name) - len(end)] for name in labels if _matches(name, better)]
+        pairs = [(better.replace("*", stem), worse.replace("*", stem)) for stem in stems]
+    else:
+        first, second = ([name for name in labels if _matches(name, side)] for side in (better, worse))
+        pairs = list(itertools.product(first, second))
+    return [(a, b) for a, b in pairs if a in labels and b in labels and a != b]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
+    """The difference of a pair in a metric, its two-sided p and the sign that would be `better`."""
+    first, second = (groups[label] for label in pair)
+    if metric in RUN_MEASURES:
+        sign, measure = RUN_MEASURES[metric]
+        found, p, basis = _over_seeds([measure(r) for r in first], [measure(r) for r in second], metric == "parameters")
+    elif metric not in scores.NAMES:
+        raise ValueError(names.unknown("metric of a claim", metric, [*scores.NAMES, *RUN_MEASURES]))
+    else:
+        sign = -1 if metric in scores.LOWER_IS_BETTER else 1
+        pairwise.assert_comparable({"better": first, "worse": second})
+        compared = stats.compare(scores.matrix(first, metric), scores.matrix(second, metric))
+        found, p = compared.difference, compared.p
+        basis = f"n = {compared.images} images × {_counts(first, second)}"
+    return {"sign": sign, "gap": found, "p": p, "evidence": f"{pair[0]} − {pair[1]}: {metric} {found}, {basis}"}
+
+
+def _over_seeds(first: Sequence[float], second: Sequence[float], exact: bool) -> tuple[Estimate, float, str]:
+    from scipy.stats import ttest_ind
+
+    gap = float(np.mean(first) - np.mean(second))
+    basis = f"over {_counts(first, second)}"
+    if exact:
+        return Estimate(gap, gap, gap), float("nan"), "exact"
+    if min(len(first), len(second)) < 2:
+        return Estimate(gap, float("nan"), float("nan")), float("nan"), f"{basis}: no interval"
+    found = ttest_ind(first, second, equal_var=False)
+    ends = found.confidence_interval()
+    return Estimate(gap, float(ends.low), float(ends.high)), float(found.pvalue), basis
+
+
+def _counts(first: Sequence, second: Sequence) -> str:
+    counts = dict.fromkeys([len(first), len(second)])
+    return f"{' and '.join(map(str, counts))} seed{'s' if max(counts) > 1 else ''}"
+
+
+def _answer(test: Mapping, p: float) -> str:
+    gap, sign = test["gap"], test["sign"]
+    shown = (p < ALPHA or gap.low == gap.high) and (gap.low > 0 or gap.high < 0)  # NaN is not below
+    if not shown:
+        return NOT_SHOWN
+    return HELD if gap.mean * sign > 0 else CONTRADICTED
