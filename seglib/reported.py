@@ -101,11 +101,11 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
 def pairs_of(claim: Mapping, labels: Sequence[str]) -> list[tuple[str, str]]:
     """The (better, worse) pairs of labels that a claim speaks of.
 
-    Either side is a label or a pattern with one *: in both, it stands for the same text (`*, fine-tuned` against
-    `*, frozen`); in one, for anything but the other side's label.
+    Either side is a label, a list of labels, or a pattern with one *: in both sides, it stands for the same text
+    (`*, fine-tuned` against `*, frozen`); in one, for anything but the other side's label.
     """
     better, worse = claim["better"], claim["worse"]
-    if "*" in better and "*" in worse:
+    if isinstance(better, str) and isinstance(worse, str) and "*" in better and "*" in worse:
         start, end = better.split("*")
         stems = [name[len(start) : len(name) - len(end)] for name in labels if _matches(name, better)]
         pairs = [(better.replace("*", stem), worse.replace("*", stem)) for stem in stems]
@@ -115,8 +115,9 @@ def pairs_of(claim: Mapping, labels: Sequence[str]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in pairs if a in labels and b in labels and a != b]
 
 
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
+def _matches(name: str, side: str | Sequence[str]) -> bool:
+    patterns = [side] if isinstance(side, str) else side
+    return any(fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
 
 
 def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
@@ -143,7 +144,7 @@ def _over_seeds(first: Sequence[float], second: Sequence[float], exact: bool) ->
     basis = f"over {_counts(first, second)}"
     if exact:
         return Estimate(gap, gap, gap), float("nan"), "exact"
-    if min(len(first), len(second)) < 2:
+    if min(len(first), len(second)) < 2 or not np.ptp(first) + np.ptp(second):
         return Estimate(gap, float("nan"), float("nan")), float("nan"), f"{basis}: no interval"
     found = ttest_ind(first, second, equal_var=False)
     ends = found.confidence_interval()

@@ -42,13 +42,11 @@ class Run:
 
     @functools.cached_property
     def images(self):
-        """Test images × classes under the headline's border rule; `seglib.images_table` documents the columns."""
+        """Test images × classes under the border rule trained on; `seglib.images_table` documents the columns."""
         frame = self.images_by_border
-        rules = list(frame["border"].unique())
-        headline = rules[0] if len(rules) == 1 else getattr(self.config, "border", "")
-        if headline not in rules:
-            raise ValueError(f"run {self.key}: images.csv has the border rules {', '.join(rules)}, not '{headline}'")
-        return frame[frame["border"] == headline].reset_index(drop=True)
+        if frame["border"].nunique() > 1:
+            frame = frame[frame["loss"].notna()]  # that rule's rows alone hold the loss
+        return frame.reset_index(drop=True)
 
     @functools.cached_property
     def images_by_border(self):

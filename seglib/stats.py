@@ -30,10 +30,11 @@ class Estimate:
 
     def __str__(self) -> str:
         digits = self.digits
+        mean, low, high = (round(v, digits) + 0.0 for v in (self.mean, self.low, self.high))  # no -0.00
         if not self.low < self.high:  # a single figure, or too few images
-            return f"{self.mean:.{digits}f}"
+            return f"{mean:.{digits}f}"
         # no-break spaces: where a table is narrow, the line breaks before the bracket
-        return f"{self.mean:.{digits}f} ({self.low:.{digits}f}\u00a0to\u00a0{self.high:.{digits}f})"
+        return f"{mean:.{digits}f} ({low:.{digits}f}\u00a0to\u00a0{high:.{digits}f})"
 
     @property
     def digits(self) -> int:

@@ -107,6 +107,8 @@ def _text(cell, column: str) -> str:
         return p_text(cell)
     if np.isinf(cell):
         return "no number"
+    if column == "d_z":
+        return f"{cell:.1f}"
     if column in PERCENT:
         return f"{100 * cell:.0f} %"
     return f"{cell:,.0f}" if column in COUNTS else f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.3f}"
@@ -130,21 +132,28 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns, index=table.index)
 
 
-def show(table: pd.DataFrame, study: str, name: str, best: Mapping[str, Sequence[str]] | None = None, text=None):
-    """A table for a page, and the same as numbers in the report's `tables/<name>.csv`.
+def show(
+    table: pd.DataFrame,
+    study: str,
+    name: str,
+    best: Mapping[str, Sequence[str]] | None = None,
+    columns: Sequence[str] | None = None,
+):
+    """A table for a page, and the whole of it as numbers in the report's `tables/<name>.csv`.
 
-    Args: best — column → index labels in bold (as `leaders` gives them); text — the text of the cells, where it is not
-        `readable`'s, of the same shape.
+    Args: best — column → index labels in bold (as `leaders` gives them); columns — those that the page shows, else all.
     Returns: a Styler.
     """
-    index = not isinstance(table.index, pd.RangeIndex)
-    content = plain(table).to_csv(index=index, index_label="model" if index else None, lineterminator="\n")
+    named = not isinstance(table.index, pd.RangeIndex)
+    content = plain(table).to_csv(index=named, index_label="model" if named else None, lineterminator="\n")
     atomic.write(paths.report(study) / "tables" / f"{name}.csv", content)
-    shown = readable(table) if text is None else text
-    styler = shown.style.set_uuid(name).format(escape="html")
+    table = table if columns is None else table[[*columns]]
+    styler = readable(table).style.set_uuid(name).format(escape="html").format_index(escape="html")
+    texts = [column for column in table if all(isinstance(cell, str) for cell in table[column])]
+    styler = styler.set_properties(subset=texts, **{"text-align": "left"})
     for column, labels in (best or {}).items():
         styler = styler.set_properties(subset=(list(labels), column), **{"font-weight": "bold"})
-    return styler if index else styler.hide(axis="index")
+    return styler if named else styler.hide(axis="index")
 
 
 def to_latex(table: pd.DataFrame, caption: str = "", best: Mapping[str, Sequence[str]] | None = None) -> str:

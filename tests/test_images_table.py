@@ -1,6 +1,5 @@
 """What images.csv holds, from masks small enough to count. Alone: pytest tests/test_images_table.py"""
 
-import dataclasses
 import math
 
 import pytest
@@ -81,13 +80,11 @@ def test_stored_predictions_that_are_not_those_counted_stop_the_run():
         list(images_table.rows(test, data))
 
 
-def test_the_reader_takes_the_headline_s_rows_unless_asked(tmp_path, monkeypatch):
+def test_the_reader_takes_the_headline_s_rows_unless_asked(tmp_path):
     from seglib import runs
 
     run = runs.Run(tmp_path)
     found = rows(bordered(), torch.zeros((1, 1, 1, 6), dtype=torch.bool), "ignore")
     runs.write_table(tmp_path / "images.csv", found)
-    config = dataclasses.make_dataclass("Config", ["border"])("ignore")
-    monkeypatch.setattr(runs.Run, "config", config)
     assert run.images["pixels"].to_list() == [4]
     assert run.images_by_border["border"].to_list() == ["foreground", "background", "ignore"]

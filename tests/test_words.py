@@ -2,47 +2,75 @@
 
 import pandas as pd
 import pytest
+import stored
 
-from seglib import tables, words
+from seglib import paths, tables, words
 from seglib.stats import Estimate
 
 
-@pytest.fixture
-def gap(monkeypatch):
-    """Makes every paired difference the given one."""
-
-    def arrange(mean, low, high):
-        monkeypatch.setattr(tables, "difference", lambda *a, **k: Estimate(mean, low, high))
-        monkeypatch.setattr(tables, "over_seeds", lambda runs: [0] * 300)
-        monkeypatch.setattr(words, "_seeds", lambda runs: "seed 0")
-
-    return arrange
+def row(difference, p=0.0001, verdict="better", seeds=3, others=3):
+    return pd.Series({
+        "model": "a", "baseline": "b", "difference": Estimate(*difference), "p": p, "p_holm": p, "d_z": 0.62,
+        "wins": 0.784, "ties": 0.0, "images": 339, "seeds": seeds, "baseline_seeds": others, "these_models": min(seeds, others) < 2,
+        "verdict": verdict,
+    })  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("estimate", "said"),
+    ("found", "said"),
     [
-        ((0.041, 0.032, 0.050), "is better than **b** by 0.041 Dice (95 % interval 0.032 to 0.050"),
-        ((-0.041, -0.050, -0.032), "is worse than **b** by 0.041 Dice (95 % interval 0.032 to 0.050"),
-        ((0.01, -0.02, 0.04), "no difference shown (0.010 Dice, 95 % interval -0.020 to 0.040"),
-        ((-0.01, -0.04, 0.02), "no difference shown (0.010 Dice, 95 % interval -0.020 to 0.040"),
-        ((0.0, 0.0, 0.0), "no difference shown"),
-        ((0.3, float("nan"), float("nan")), "too few test images for a verdict"),
+        (
+            row((0.041, 0.032, 0.050)),
+            "**a** is better than **b** by 0.041 Dice (95 % CI 0.032 to 0.050, p < 0.001 after Holm over 6 pairs, "
+            "d_z = 0.6, higher on 78 % of images, n = 339 images × 3 seeds).",
+        ),
+        (row((-0.041, -0.050, -0.032), verdict="worse"), "**a** is worse than **b** by 0.041 Dice (95 % CI 0.032 to"),
+        (
+            row((0.01, -0.02, 0.04), 0.4, "no difference shown"),
+            "**a** against **b**: no difference shown (0.010 Dice above, 95 % CI -0.020 to 0.040, p = 0.40",
+        ),
+        (row((-0.01, -0.04, 0.02), 0.4, "no difference shown"), "(0.010 Dice below, 95 % CI -0.020 to 0.040"),
+        (row((0.02, 0.01, 0.03), 0.08, "no difference shown"), "no difference shown (0.020 Dice above, 95 % CI 0.010"),
+        (row((0.3, float("nan"), float("nan")), verdict="too few test images"), "too few test images for a verdict (n"),
+        (row((0.041, 0.032, 0.050), seeds=1, others=1), "n = 339 images × 1 seed; these trained models)."),
     ],
 )
-def test_a_verdict_says_what_the_interval_shows(gap, estimate, said):
-    gap(*estimate)
-    assert said in words.verdict("a", [], "b", [])
+def test_a_verdict_says_what_the_table_shows(found, said):
+    assert said in words.verdict(found, 6)
 
 
-def test_extremes_are_three_different_kinds_and_leave_out_what_has_no_score():
-    images = pd.DataFrame({"image": list("abcdefg"), "Dice": [0.5, 0.1, float("nan"), 0.9, 0.7, 0.3, 0.6]})
-    assert tables.extremes(images, 1) == {"worst": [1], "median": [0], "best": [3]}
-    many = tables.extremes(images, 10)
-    assert sorted(i for rows in many.values() for i in rows) == [0, 1, 3, 4, 5, 6]
+def test_what_the_brackets_mean_follows_the_seeds():
+    one, three = [None], [None, None, None]
+    assert "for these trained models (one seed" in words.basis({"a": one})
+    assert "over test images and seeds" in words.basis({"a": three}) and "trained" not in words.basis({"a": three})
+    assert "with several seeds" in words.basis({"a": one, "b": three})
 
 
 def test_a_table_for_readers_tells_counts_from_scores():
     table = pd.DataFrame({"IoU": [Estimate(1.0, 1.0, 1.0)], "test loss": [1.0], "seeds": [1.0], "learned": [True]})
-    shown = tables.readable(table.assign(parameters=9_474_913, val=float("nan")))
-    assert shown.iloc[0].to_list() == ["1.000", "1.000", "1", "yes", "9,474,913", "–"]
+    shown = tables.readable(table.assign(parameters=9_474_913, val=float("nan"), p=0.00001, wins=0.784))
+    assert shown.iloc[0].to_list() == ["1.000", "1.000", "1", "yes", "9,474,913", "–", "< 0.001", "78 %"]
+
+
+def test_a_shown_table_leaves_its_numbers_as_csv_and_marks_the_best():
+    table = pd.DataFrame(
+        {"Dice": [Estimate(0.51234, 0.4, 0.6), Estimate(0.2, 0.1, 0.3)], "seeds": [3, 3]}, ["a<b>_1", "b"]
+    )
+    html = tables.show(table, "own", "scores", {"Dice": ["a<b>_1"]}, columns=["Dice"]).to_html()
+    assert html.count("font-weight: bold") == 1 and "0.51 (0.40" in html and "seeds" not in html
+    saved = pd.read_csv(paths.report("own") / "tables" / "scores.csv")
+    assert list(saved.columns) == ["model", "Dice", "Dice_low", "Dice_high", "seeds"]
+    assert saved.iloc[0].to_list() == ["a<b>_1", 0.51234, 0.4, 0.6, 3]
+    latex = tables.to_latex(table, "What was measured", {"Dice": ["b"]})
+    assert r"\toprule" in latex and r"a<b>\_1" in latex and r"\textbf{0.20" in latex
+
+
+def test_sentences_of_a_whole_comparison_are_made_of_runs():
+    groups = {"plain": stored.model("p", 0.35), "sharp": stored.model("s", 0.2)}
+    assert "**sharp** is better than **plain** by" in words.of_comparison(groups).data
+    assert "highest mean Dice is that of **sharp**" in words.of_ranking(groups).data
+    assert "Shown to be worse: plain." in words.of_ranking(groups).data
+    assert "It beats both floors" in words.of_runs("sharp", groups["sharp"]).data
+    assert "nothing to compare" in words.of_comparison({"plain": groups["plain"]}).data
+    assert "% of the" in words.of_failures("sharp", groups["sharp"]).data
+    assert "no border of their own" in words.of_borders("own", groups).data

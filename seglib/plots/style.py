@@ -1,5 +1,6 @@
 """One look for all figures: colours that every kind of colour vision tells apart, sizes, grid."""
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -22,6 +23,11 @@ mpl.rcParams.update({
 def colours(labels: Sequence[str]) -> dict[str, str]:
     """Label → colour, the same for the same list of labels in every figure."""
     return {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(labels)}
+
+
+def wrapped(label: str, width: int = 30) -> str:
+    """A model's name on lines of about `width` characters, so that a chart beside it keeps its room."""
+    return label if len(label) <= width else "\n".join(textwrap.wrap(label, width))
 
 
 def class_colours(names: Sequence[str]) -> dict[str, str]:

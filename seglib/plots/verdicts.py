@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from seglib.plots.style import GREY, PALETTE, WIDTH
+from seglib.plots.style import GREY, PALETTE, WIDTH, wrapped
 
 
 def intervals(table: pd.DataFrame, scores: Sequence[str], best: Mapping[str, Sequence[str]]) -> Figure:
@@ -15,7 +15,7 @@ def intervals(table: pd.DataFrame, scores: Sequence[str], best: Mapping[str, Seq
 
     Args: table — of `Estimate`, as `tables.comparison` gives it; best — score → index labels.
     """
-    figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 0.9 + 0.38 * len(table)), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 1.0 + 0.42 * len(table)), sharey=True, squeeze=False)
     for axis, score in zip(axes[0], scores, strict=True):
         for y, (label, cell) in enumerate(table[score].items()):
             if not hasattr(cell, "mean") or np.isnan(cell.mean):
@@ -27,7 +27,7 @@ def intervals(table: pd.DataFrame, scores: Sequence[str], best: Mapping[str, Seq
         axis.set(xlabel=f"{score}{' (pixels, lower is better)' if score == 'HD95' else ''}", yticks=range(len(table)))
         axis.grid(True, axis="x", alpha=0.3)
         axis.grid(False, axis="y")
-    axes[0, 0].set_yticklabels(table.index)
+    axes[0, 0].set_yticklabels([wrapped(label) for label in table.index], fontsize=9)
     axes[0, 0].invert_yaxis()
     return figure
 
@@ -52,10 +52,10 @@ def differences(square: pd.DataFrame, pairs: pd.DataFrame, score: str) -> Figure
             if not real:
                 axis.add_patch(plt.Rectangle((j - 0.5, i - 0.5), 1, 1, fc="#eeeeee", ec="white", hatch="///", lw=0))
             dark = real and abs(cell.mean) > 0.6 * limit
-            text = f"{cell.mean:+.{cell.digits}f}"
+            text = f"{round(cell.mean, cell.digits) + 0.0:+.{cell.digits}f}"  # no -0.00
             axis.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black")
     axis.set_xticks(range(count), [str(i + 1) for i in range(count)])
-    axis.set_yticks(range(count), [f"{name}  ({i + 1})" for i, name in enumerate(names)])
+    axis.set_yticks(range(count), [f"{wrapped(name)}  ({i + 1})" for i, name in enumerate(names)], fontsize=9)
     axis.set(xlabel="minus model", title=f"{score}: row minus column; hatched: no difference shown")
     axis.grid(False)
     figure.colorbar(mesh, ax=axis, label=f"difference in {score}", shrink=0.8)

@@ -1,0 +1,73 @@
+"""Verdicts on pairs of models, from runs made of known noise. Alone: pytest tests/test_pairwise.py"""
+
+import numpy as np
+import pytest
+import stored
+
+from seglib import pairwise, plots, scores, stats, tables, variance, words
+
+
+@pytest.fixture(scope="module")
+def groups(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGLIB_OUTPUTS", str(tmp_path_factory.mktemp("outputs")))
+        return {"plain": stored.model("p", 0.35), "same": stored.model("q", 0.35), "sharp": stored.model("s", 0.2)}
+
+
+def test_every_pair_is_tested_once_and_corrected_over_all(groups):
+    pairs = pairwise.table(groups)
+    assert list(zip(pairs["model"], pairs["baseline"], strict=True)) == [
+        ("same", "plain"), ("sharp", "plain"), ("sharp", "same"),
+    ]  # fmt: skip
+    assert pairs["p_holm"].to_numpy() == pytest.approx(stats.holm(pairs["p"]))
+    assert pairs["verdict"].to_list() == ["no difference shown", "better", "better"]
+    gap = scores.matrix(groups["sharp"], "Dice").mean() - scores.matrix(groups["plain"], "Dice").mean()
+    assert pairs["difference"][1].mean == pytest.approx(gap)
+
+
+def test_of_a_distance_less_is_better(groups):
+    pairs = pairwise.table(groups, "HD95")
+    assert pairs["difference"][1].mean < 0 and pairs["verdict"][1] == "better"
+    assert pairwise.leaders(groups, "HD95")[0] == "sharp"
+
+
+def test_the_best_is_named_with_all_that_are_not_shown_to_be_worse(groups):
+    assert pairwise.leaders(groups, "Dice") == ["sharp"]
+    alike = {name: groups[name] for name in ("plain", "same")}
+    assert sorted(pairwise.leaders(alike, "Dice")) == ["plain", "same"]
+
+
+def test_a_verdict_needs_both_the_interval_and_the_corrected_p(groups):
+    found = stats.compare(scores.matrix(groups["sharp"], "Dice"), scores.matrix(groups["plain"], "Dice"))
+    assert pairwise._verdict(found, 0.049, "Dice") == "better"
+    assert pairwise._verdict(found, 0.051, "Dice") == "no difference shown"
+
+
+def test_the_square_is_antisymmetric_and_its_chart_can_be_drawn(groups):
+    pairs = pairwise.table(groups)
+    square = pairwise.matrix(groups, pairs)
+    assert square.loc["sharp", "plain"].mean == -square.loc["plain", "sharp"].mean
+    assert square.loc["sharp", "plain"].low == -square.loc["plain", "sharp"].high
+    assert plots.differences(square, pairs, "Dice").axes
+
+
+def test_one_seed_against_several_is_of_these_trained_models(groups):
+    pairs = pairwise.table({"one": groups["plain"][:1], "three": groups["sharp"]})
+    assert pairs["these_models"][0] and pairs["seeds"][0] == 3 and pairs["baseline_seeds"][0] == 1
+    assert "n = 40 images × 3 against 1 seeds; these trained models" in words.verdict(pairs.iloc[0], 1)
+
+
+def test_where_the_variance_is_and_what_would_show_the_difference(groups):
+    row = pairwise.variances(groups).iloc[1]
+    models = [scores.matrix(groups[name], "Dice") for name in ("sharp", "plain")]
+    assert row["image sd"] == variance.components(*models).image
+    assert row["due to seeds"] + row["due to images"] == pytest.approx(1)
+    assert row["images needed"] < 40  # it was shown with 40
+    alone = pairwise.variances({name: group[:1] for name, group in groups.items()}).iloc[1]
+    assert np.isnan(alone["seed sd"]) and np.isnan(alone["seeds needed"])
+
+
+def test_runs_on_other_images_are_not_compared(groups):
+    other = stored.model("o", 0.3, stored.discs(30))
+    with pytest.raises(ValueError, match="only runs on the same test images can be compared"):
+        tables.comparison({"a": groups["plain"], "b": other})
