@@ -20,14 +20,14 @@ def table(groups: Groups, score: str = "Dice", batch_size: int = REPORT_4_BATCH)
     per batch of k: report 4's average. report 5's bands: only for outputs in `target_scale: values`.
     """
     first = next(iter(groups.values()))[0]
-    ways = {"per image": score, "whole set": lambda run: scores.whole_set(run, score)}
+    ways = {"per image": None, "whole set": lambda run: scores.whole_set(run, score)}
     if first.config.task != "binary":
         ways["any foreground, per image"] = lambda run: scores.foreground(run, score)
         ways["any foreground, whole set"] = lambda run: scores.foreground(run, score, pooled=True)
     ways[f"per batch of {batch_size}"] = lambda run: scores.per_batch(run, score, batch_size)
     if any(not run.images["band_tp"].isna().all() for group in groups.values() for run in group):
         ways["report 5's bands"] = lambda run: scores.bands(run, score)
-    return _estimates(groups, ways)
+    return _estimates(groups, score, ways)
 
 
 def borders(groups: Groups, score: str = "Dice") -> pd.DataFrame:
@@ -37,7 +37,7 @@ def borders(groups: Groups, score: str = "Dice") -> pd.DataFrame:
     """
     rules = [rule for rule in next(iter(groups.values()))[0].images_by_border["border"].unique() if rule]
     ways = {f"border as {r}": lambda run, r=r: scores.per_image(run, border=r)[score].to_numpy() for r in rules}
-    return _estimates(groups, ways)
+    return _estimates(groups, score, ways)
 
 
 def per_class(groups: Groups, score: str = "Dice") -> pd.DataFrame:
@@ -47,10 +47,11 @@ def per_class(groups: Groups, score: str = "Dice") -> pd.DataFrame:
     """
     classes = list(next(iter(groups.values()))[0].images["class"].unique())
     ways = {c: lambda run, c=c: scores.per_class(run, score)[c].to_numpy() for c in classes}
-    found = _estimates(groups, ways)
+    found = _estimates(groups, score, ways)
     if len(classes) > 1:
         found["mean over classes"] = [
-            stats.estimate(sum(_completed(group, ways[c]) for c in classes) / len(classes)) for group in groups.values()
+            stats.estimate(sum(_completed(group, ways[c]) for c in classes) / len(classes), scores.span(score))
+            for group in groups.values()
         ]
     return found
 
@@ -61,9 +62,9 @@ def _completed(group: Sequence[Run], of) -> np.ndarray:
     return complete(scores.matrix(group, of))
 
 
-def _estimates(groups: Groups, ways: Mapping) -> pd.DataFrame:
+def _estimates(groups: Groups, score: str, ways: Mapping) -> pd.DataFrame:
     rows = {
-        label: {name: stats.estimate(scores.matrix(group, way)) for name, way in ways.items()}
+        label: {name: scores.estimate(group, score, way) for name, way in ways.items()}
         for label, group in groups.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(ways))

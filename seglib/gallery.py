@@ -35,14 +35,13 @@ def caption(images: pd.DataFrame, row: int) -> str:
     return f"{images['image'][row]}\nDice {images['Dice'][row]:.3f}\nHD95 {images['HD95'][row]:.1f} px"
 
 
-def sections(run: Run, count: int) -> dict[str, list[tuple[int, str]]]:
-    """`worst by Dice` … `best by boundary distance` → (position, caption) of the images chosen."""
+def sections(run: Run, count: int) -> dict[str, dict[str, list[tuple[int, str]]]]:
+    """Way (Dice, boundary distance) → kind (worst, median, best) → (position, caption) of the images chosen."""
     images = scores.per_image(run)
     ways = {"Dice": "Dice", "boundary distance": "HD95"}
     return {
-        f"{kind} by {way}": [(i, caption(images, i)) for i in rows]
+        way: {kind: [(i, caption(images, i)) for i in rows] for kind, rows in extremes(images, count, score).items()}
         for way, score in ways.items()
-        for kind, rows in extremes(images, count, score).items()
     }
 
 
@@ -80,7 +79,7 @@ def failures(group: Sequence[Run]) -> pd.DataFrame:
     rows = {
         name: {
             "images": int(mask.sum()),
-            "Dice": stats.estimate(dice[:, mask]),
+            "Dice": stats.estimate(dice[:, mask], scores.span("Dice")),
             "failed": f"{100 * np.nanmean(iou[:, mask] < FAILURE):.0f} %" if mask.any() else "–",
         }
         for name, mask in masks.items()

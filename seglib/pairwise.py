@@ -37,9 +37,8 @@ def table(groups: Groups, score: str = "Dice") -> pd.DataFrame:
     p_holm is below ALPHA.
     """
     assert_comparable(groups)
-    found = {label: scores.matrix(group, score) for label, group in groups.items()}
-    pairs = [(model, baseline) for baseline, model in itertools.combinations(found, 2)]
-    compared = [stats.compare(found[model], found[baseline]) for model, baseline in pairs]
+    pairs = [(model, baseline) for baseline, model in itertools.combinations(groups, 2)]
+    compared = [scores.compare(groups[model], groups[baseline], score) for model, baseline in pairs]
     corrected = stats.holm([c.p for c in compared])
     rows = [
         {
@@ -69,7 +68,7 @@ def leaders(groups: Groups, score: str, pairs: pd.DataFrame | None = None) -> li
     """The best mean first, then all models that are not shown to be worse than it, in the order of the groups."""
     pairs = table(groups, score) if pairs is None else pairs
     sign = -1 if score in scores.LOWER_IS_BETTER else 1
-    means = {label: sign * stats.estimate(scores.matrix(group, score)).mean for label, group in groups.items()}
+    means = {label: sign * scores.estimate(group, score).mean for label, group in groups.items()}
     best = max(means, key=lambda label: -np.inf if np.isnan(means[label]) else means[label])
     beaten = {row.baseline for row in pairs.itertuples() if row.model == best and row.verdict == BETTER}
     beaten |= {row.model for row in pairs.itertuples() if row.baseline == best and row.verdict == WORSE}
@@ -102,7 +101,7 @@ def variances(groups: Groups, score: str = "Dice") -> pd.DataFrame:
         parts = variance.components(*models)
         by_seed = parts.seed**2 / parts.seeds
         by_image = (parts.image**2 + np.nan_to_num(parts.interaction) ** 2 / parts.seeds) / parts.images
-        gap = stats.compare(found[model], found[baseline]).difference
+        gap = scores.compare(groups[model], groups[baseline], score).difference
         images, seeds = variance.needed(parts, gap.mean)
         total = by_seed + by_image
         shares = (by_seed / total, by_image / total) if total > 0 else (np.nan, np.nan)

@@ -59,7 +59,7 @@ def figures(study: str, groups: Groups) -> pd.DataFrame:
 
 def _measured(group: Sequence[Run], score: str) -> Estimate:
     if score in scores.NAMES:
-        return stats.estimate(scores.matrix(group, score))
+        return scores.estimate(group, score)
     return Estimate(float(np.mean([kept_losses(run)[score] for run in group])), float("nan"), float("nan"))
 
 
@@ -86,14 +86,16 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     corrected = iter(stats.holm([test["p"] for tests in tested for test in tests]))
     rows = []
     for claim, tests in zip(content["claims"], tested, strict=True):
-        answers = [_answer(test, p) for test, p in zip(tests, itertools.islice(corrected, len(tests)), strict=True)]
+        ps = list(itertools.islice(corrected, len(tests)))
+        answers = [_answer(test, p) for test, p in zip(tests, ps, strict=True)]
         if not answers:
             answer = NOT_RUN
         elif CONTRADICTED in answers:
             answer = CONTRADICTED
         else:
             answer = HELD if set(answers) == {HELD} else NOT_SHOWN
-        evidence = "; ".join(test["evidence"] for test in tests) or claim.get("note", "the study has no such runs")
+        evidence = "; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True))
+        evidence = evidence or claim.get("note", "the study has no such runs")
         rows.append({"claim": claim["text"], "by": claim["source"], "answer": answer, "evidence": evidence})
     return pd.DataFrame(rows)
 
@@ -131,10 +133,18 @@ def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
     else:
         sign = -1 if metric in scores.LOWER_IS_BETTER else 1
         pairwise.assert_comparable({"better": first, "worse": second})
-        compared = stats.compare(scores.matrix(first, metric), scores.matrix(second, metric))
+        compared = scores.compare(first, second, metric)
         found, p = compared.difference, compared.p
         basis = f"n = {compared.images} images × {_counts(first, second)}"
-    return {"sign": sign, "gap": found, "p": p, "evidence": f"{pair[0]} − {pair[1]}: {metric} {found}, {basis}"}
+    return {"what": f"{pair[0]} − {pair[1]}: {metric}", "sign": sign, "gap": found, "p": p, "basis": basis}
+
+
+def _evidence(test: Mapping, p: float) -> str:
+    """`A − B: Dice 0.04 (0.03 to 0.05), p < 0.001, n = …`; a count without digits after the point."""
+    gap = test["gap"]
+    shown = f"{gap.mean:+,.0f}" if gap.low == gap.high else str(gap)
+    tested = "" if np.isnan(p) else f", p {stats.p_text(p)}"
+    return f"{test['what']} {shown}{tested}, {test['basis']}"
 
 
 def _over_seeds(first: Sequence[float], second: Sequence[float], exact: bool) -> tuple[Estimate, float, str]:

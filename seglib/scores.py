@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from seglib import metrics, names
+from seglib import metrics, names, stats
 from seglib.runs import Run
 
 Ratio = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -122,6 +122,21 @@ def matrix(group: Sequence[Run], of: Callable[[Run], np.ndarray] | str) -> np.nd
     if len({(run.config.dataset, tuple(run.images["image"])) for run in group}) != 1:
         raise ValueError(f"runs {', '.join(run.key for run in group)} were not tested on the same images")
     return np.stack([values(run, of) if isinstance(of, str) else of(run) for run in group])
+
+
+def span(score: str) -> tuple[float, float]:
+    """The values that a score can have."""
+    return (0.0, float("inf")) if score in LOWER_IS_BETTER else (0.0, 1.0)
+
+
+def estimate(group: Sequence[Run], score: str, of: Callable[[Run], np.ndarray] | None = None) -> stats.Estimate:
+    """The mean of a score over test images and seeds, with its interval; `of` gives its values if they are others."""
+    return stats.estimate(matrix(group, of or score), span(score))
+
+
+def compare(first: Sequence[Run], second: Sequence[Run], score: str) -> stats.Comparison:
+    """The paired difference of two models in a score, first minus second."""
+    return stats.compare(matrix(first, score), matrix(second, score), span(score))
 
 
 def _frame(run: Run, border: str | None) -> pd.DataFrame:

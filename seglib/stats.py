@@ -18,6 +18,7 @@ CONFIDENCE = 0.95
 MIN_IMAGES = 20  # of fewer, an interval is far too narrow, and none is given
 CHUNK = 1000  # resamples held as floats at a time
 UNKNOWN = float("nan")
+ANY = (-float("inf"), float("inf"))
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,13 @@ class Comparison:
     these_models: bool
 
 
-def estimate(scores: np.ndarray) -> Estimate:
+def estimate(scores: np.ndarray, within: tuple[float, float] = ANY) -> Estimate:
     """The mean of scores (S seeds, n images) and its 95 % interval; NaN means not defined on that image.
 
     One row: bootstrap over images. More: `interval`, over seeds and images.
+    Args: within — the values that such a score can have; an interval is cut there, and covers as often as before.
     """
-    return _estimate(variance.shared([np.atleast_2d(scores)]))
+    return _estimate(variance.shared([np.atleast_2d(scores)]), within)
 
 
 def bootstrap_mean(values: np.ndarray, confidence: float = CONFIDENCE) -> Estimate:
@@ -130,10 +132,11 @@ def interval(*models: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return quantile(1 - CONFIDENCE) * error, high
 
 
-def compare(first: np.ndarray, second: np.ndarray) -> Comparison:
+def compare(first: np.ndarray, second: np.ndarray, within: tuple[float, float] = ANY) -> Comparison:
     """Two models' scores on the same images, (S, n) and (S', n), seeds in any number; see the module for the method.
 
     If either has one seed, seeds are averaged and the answer is for these trained models.
+    Args: within — the values that such a score can have, as in `estimate`.
     """
     models = variance.shared([np.atleast_2d(first), np.atleast_2d(second)])
     raw = variance.over_images(np.atleast_2d(first), np.atleast_2d(second))
@@ -146,7 +149,7 @@ def compare(first: np.ndarray, second: np.ndarray) -> Comparison:
     if images >= MIN_IMAGES:
         p = sign_flip(variance.over_images(*models)) if these_models else float(interval(*models)[1])
     return Comparison(
-        difference=_estimate(models), p=p,
+        difference=_estimate(models, (within[0] - within[1], within[1] - within[0])), p=p,
         effect=float(raw.mean() / spread) if spread > 0 else 0.0 if len(raw) and not raw.any() else UNKNOWN,
         wins=float((raw > 0).mean()) if len(raw) else UNKNOWN, ties=float((raw == 0).mean()) if len(raw) else UNKNOWN,
         images=images, seeds=seeds, these_models=these_models,
@@ -165,6 +168,11 @@ def sign_flip(differences: np.ndarray) -> float:
     return (1 + (np.abs(np.concatenate(flipped)) >= seen - 1e-12).sum(0)) / (1 + len(signs))
 
 
+def p_text(p: float) -> str:
+    """A p-value after the letter p: `= 0.04`, two digits or three places, and nothing finer than `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
+
+
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Holm's corrected p-values of a family of tests; NaN stays, and is not of the family. Holm, 1979."""
     p = np.asarray(p_values, dtype=float)
@@ -176,12 +184,14 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return corrected
 
 
-def _estimate(models: Sequence[np.ndarray]) -> Estimate:
+def _estimate(models: Sequence[np.ndarray], within: tuple[float, float]) -> Estimate:
     over_images = variance.over_images(*models)
     if len(over_images) < MIN_IMAGES or min(map(len, models)) < 2:
-        return bootstrap_mean(over_images)
-    mean, half = float(over_images.mean()), float(interval(*models)[0])
-    return Estimate(mean, mean - half, mean + half)
+        found = bootstrap_mean(over_images)
+    else:
+        mean, half = float(over_images.mean()), float(interval(*models)[0])
+        found = Estimate(mean, mean - half, mean + half)
+    return Estimate(found.mean, *(float(np.clip(end, *within)) for end in (found.low, found.high)))
 
 
 @functools.lru_cache(maxsize=2)

@@ -19,6 +19,8 @@ COUNTS = {"epochs", "seeds", "test images", "images", "parameters", "trained", "
           "images needed", "seeds needed", "baseline_seeds"}  # columns of whole numbers  # fmt: skip
 PERCENT = {"due to seeds", "due to images", "wins", "ties"}
 P_VALUES = {"p", "p_holm"}
+ROUGH = {"seed sd", "image sd", "interaction sd", "calibration error", "lowest seed", "highest seed", "Dice at 0.5",
+         "highest Dice", "at threshold"}  # without an interval: two digits  # fmt: skip
 OVERLAP = ("IoU", "Dice")
 
 Groups = Mapping[str, Sequence[Run]]
@@ -45,16 +47,14 @@ def comparison(groups: Groups) -> pd.DataFrame:
 
 def _row(group: Sequence[Run], floors: Sequence[np.ndarray]) -> dict:
     dice = scores.matrix(group, "Dice")
-    pooled = {n: scores.matrix(group, lambda run, n=n: scores.whole_set(run, n)) for n in OVERLAP}
     kept = pd.DataFrame([kept_losses(run) for run in group]).mean()
     parameters = group[0].meta["parameters"]
     return {
-        "IoU": stats.estimate(scores.matrix(group, "IoU")),
-        "Dice": stats.estimate(dice),
-        **{f"whole-set {name}": stats.estimate(found) for name, found in pooled.items()},
+        **{name: scores.estimate(group, name) for name in OVERLAP},
+        **{f"whole-set {name}": _pooled(group, name) for name in OVERLAP},
         "learned": all(stats.estimate(dice - floor).low > 0 for floor in floors),
         **{name: Estimate(kept[name], stats.UNKNOWN, stats.UNKNOWN) for name in ("train loss", "val loss")},
-        "test loss": stats.estimate(scores.matrix(group, "test loss")),
+        "test loss": scores.estimate(group, "test loss"),
         "epochs": group[0].config.epochs,
         "seeds": len(group),
         "test images": dice.shape[1],
@@ -63,24 +63,23 @@ def _row(group: Sequence[Run], floors: Sequence[np.ndarray]) -> dict:
     }
 
 
+def _pooled(group: Sequence[Run], score: str) -> Estimate:
+    return scores.estimate(group, score, lambda run: scores.whole_set(run, score))
+
+
 def details(groups: Groups) -> pd.DataFrame:
-    """One row per model: precision, recall, specificity, accuracy (`Estimate`), per image and whole set."""
-    rows = {}
+    """Two rows per model, per image and whole set: precision, recall, specificity, accuracy (`Estimate`)."""
+    rows = []
     for label, group in groups.items():
-        rows[label] = {}
-        for name in ("precision", "recall", "specificity", "accuracy"):
-            rows[label][name] = stats.estimate(scores.matrix(group, name))
-            pooled = scores.matrix(group, lambda run, n=name: scores.whole_set(run, n))
-            rows[label][f"whole-set {name}"] = stats.estimate(pooled)
-    return pd.DataFrame.from_dict(rows, orient="index")
+        for convention, found in {"per image": scores.estimate, "whole set": _pooled}.items():
+            names = ("precision", "recall", "specificity", "accuracy")
+            rows.append({"model": label, "convention": convention, **{name: found(group, name) for name in names}})
+    return pd.DataFrame(rows)
 
 
 def boundaries(groups: Groups) -> pd.DataFrame:
     """One row per model: boundary IoU, HD95 (pixels of the evaluation size; lower is better), surface Dice."""
-    rows = {
-        label: {name: stats.estimate(scores.matrix(group, name)) for name in scores.BOUNDARY}
-        for label, group in groups.items()
-    }
+    rows = {label: {name: scores.estimate(group, name) for name in scores.BOUNDARY} for label, group in groups.items()}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -104,19 +103,16 @@ def _text(cell, column: str) -> str:
     if cell is None or pd.isna(cell):
         return "–"
     if column in P_VALUES:
-        return p_text(cell)
+        return stats.p_text(cell).removeprefix("= ")
     if np.isinf(cell):
         return "no number"
     if column == "d_z":
         return f"{cell:.1f}"
+    if column in ROUGH:
+        return f"{cell:.2g}"
     if column in PERCENT:
         return f"{100 * cell:.0f} %"
     return f"{cell:,.0f}" if column in COUNTS else f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.3f}"
-
-
-def p_text(p: float) -> str:
-    """A p-value as it is read: two digits, and nothing finer than 0.001."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:

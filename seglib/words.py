@@ -60,6 +60,8 @@ def basis(groups: Mapping[str, Sequence[Run]]) -> str:
     counts = {len(group) > 1 for group in groups.values()}
     alone = "over test images, for these trained models (one seed: other seeds are not covered)"
     both = "over test images and seeds (two-way random effects)"
+    if 2 in (len(group) for group in groups.values()):
+        both += "; two seeds say little about others, so that such intervals are wide"
     if counts == {True}:
         return f"In brackets the 95 % interval {both}."
     if counts == {False}:
@@ -112,8 +114,7 @@ def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
         return f"{model} against {baseline}: too few test images for a verdict ({_sample(row)})."
     numbers = f"{abs(gap.mean):.{gap.digits}f} {score}{' px' if score == 'HD95' else ''}"
     low, high = sorted((gap.low, gap.high) if gap.mean >= 0 else (-gap.low, -gap.high))
-    p = tables.p_text(row["p_holm"])
-    p = f"p {p if p.startswith('<') else f'= {p}'}{f' after Holm over {pairs} pairs' if pairs > 1 else ''}"
+    p = f"p {stats.p_text(row['p_holm'])}{f' after Holm over {pairs} pairs' if pairs > 1 else ''}"
     evidence = f"95 % CI {low:.{gap.digits}f} to {high:.{gap.digits}f}, {p}"
     if row["verdict"] == pairwise.NONE:
         side = "above" if gap.mean > 0 else "below"
@@ -145,12 +146,20 @@ def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     return markdown(text)
 
 
+def of_classes(study: str, groups: Mapping[str, Sequence[Run]]):
+    """The scores class by class, or the sentence that there is one class."""
+    table = conventions.per_class(groups)
+    if len(table.columns) < 2:
+        return markdown(f"There is one class, {table.columns[0]}: its scores are those above.")
+    return tables.show(table, study, "08_classes")
+
+
 def of_borders(study: str, groups: Mapping[str, Sequence[Run]]):
     """The scores under every rule for the annotators' border, or the sentence that masks have none."""
     table = conventions.borders(groups)
     if table.empty:
         return markdown("These masks have no border of their own, so no rule for one changes a score.")
-    return tables.show(table, study, "borders")
+    return tables.show(table, study, "08_borders")
 
 
 def of_failures(name: str, runs: Sequence[Run]):
@@ -168,7 +177,7 @@ def of_reported(study: str, groups: Mapping[str, Sequence[Run]]):
     table = reported.figures(study, groups)
     if table.empty:
         return markdown("No report gave figures for these data and these models.")
-    return tables.show(table.drop(columns="differs"), study, "reported")
+    return tables.show(table.drop(columns="differs"), study, "08_reported")
 
 
 def of_recipes(study: str, groups: Mapping[str, Sequence[Run]]):
@@ -185,7 +194,7 @@ def of_claims(study: str, groups: Mapping[str, Sequence[Run]]):
     table = reported.claims(study, groups)
     if table.empty:
         return markdown("No report made claims about this study.")
-    return tables.show(table, study, "claims")
+    return tables.show(table, study, "08_claims")
 
 
 def _seeds(runs: Sequence[Run]) -> str:

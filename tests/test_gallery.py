@@ -23,13 +23,14 @@ def test_of_a_distance_the_largest_is_the_worst_and_ties_go_by_name():
 def test_a_gallery_is_the_same_every_time_and_names_files_and_scores():
     run = stored.model("a", 0.3, seeds=[0])[0]
     sections = gallery.sections(run, 2)
-    assert sections == gallery.sections(run, 2) and len(sections) == 6
+    assert sections == gallery.sections(run, 2) and list(sections) == ["Dice", "boundary distance"]
     worst = scores.per_image(run)["Dice"].idxmin()
-    position, caption = sections["worst by Dice"][0]
+    position, caption = sections["Dice"]["worst"][0]
     assert position == worst and caption.startswith(f"image {worst:03d}\nDice 0.") and "HD95" in caption
     images = torch.zeros((40, 3, 24, 24), dtype=torch.uint8)
-    figure = plots.gallery(images, stored.discs(), run.foreground(), sections)
-    assert len(figure.axes) == 12 and {t.get_text() for t in figure.legends[0].get_texts()} == {
+    figure = plots.gallery(images, stored.discs(), run.foreground(), sections, "a")
+    assert len(figure.axes) == 12 and figure.get_suptitle() == "a"
+    assert {t.get_text() for t in figure.legends[0].get_texts()} == {
         "true positive", "false positive", "false negative",
     }  # fmt: skip
 

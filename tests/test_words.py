@@ -11,7 +11,8 @@ from seglib.stats import Estimate
 def row(difference, p=0.0001, verdict="better", seeds=3, others=3):
     return pd.Series({
         "model": "a", "baseline": "b", "difference": Estimate(*difference), "p": p, "p_holm": p, "d_z": 0.62,
-        "wins": 0.784, "ties": 0.0, "images": 339, "seeds": seeds, "baseline_seeds": others, "these_models": min(seeds, others) < 2,
+        "wins": 0.784, "ties": 0.0, "images": 339, "seeds": seeds, "baseline_seeds": others,
+        "these_models": min(seeds, others) < 2,
         "verdict": verdict,
     })  # fmt: skip
 

@@ -27,7 +27,9 @@ def reliability(bins: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
     left.set(xlabel="mean predicted probability", ylabel="share of pixels that are of the class", title="Reliability")
     left.set(xlim=(0, 1), ylim=(0, 1))
     right.set(xlabel="predicted probability", ylabel="share of the test pixels (%, logarithmic)", yscale="log")
-    right.set(title="How many pixels each point stands for", xlim=(0, 1))
+    right.yaxis.set_major_formatter("{x:g}")
+    right.yaxis.set_minor_formatter("")
+    right.set(title="Pixels per bin", xlim=(0, 1))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 

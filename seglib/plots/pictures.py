@@ -47,27 +47,39 @@ def models_on_images(images, masks, preds: Mapping[str, np.ndarray], titles: Seq
     return figure
 
 
-def gallery(images, masks, preds, sections: Mapping[str, Sequence[tuple[int, str]]]) -> Figure:
-    """One row per section of test images, each with the prediction's errors tinted and the truth outlined.
+def gallery(
+    images, masks, preds, sections: Mapping[str, Mapping[str, Sequence[tuple[int, str]]]], title: str
+) -> Figure:
+    """Test images side by side by each way of choosing, a row per kind; errors tinted, the truth outlined in white.
 
-    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds (N, H, W) bool; sections — the row's title →
+    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds (N, H, W) bool; sections — way → kind →
         (position, caption) of its images, as `gallery.sections` gives them.
     """
-    columns = max(map(len, sections.values()))
-    size = (max(WIDTH, 1.9 * columns + 1.2), 2.35 * len(sections))
-    figure, axes = plt.subplots(len(sections), columns, figsize=size, squeeze=False)
-    for row, (title, chosen) in zip(axes, sections.items(), strict=True):
-        for axis, (i, caption) in zip(row, chosen, strict=False):
-            truth = foreground_planes(np.asarray(masks[i])).any(0)
-            _errors(axis, np.asarray(images[i]).transpose(1, 2, 0), truth, preds[i])
-            if truth.any() and not truth.all():
-                axis.contour(truth, levels=[0.5], colors=["white"], linewidths=0.8)
-            axis.set_title(caption, fontsize=7, fontweight="normal")
-        for axis in row[len(chosen) :]:
-            axis.set_visible(False)
-        row[0].set_ylabel(title.replace(" by ", "\nby "), fontsize=8, rotation=0, ha="right", va="center")
-    _finish_rows(figure, axes, [])
+    kinds = list(next(iter(sections.values())))
+    columns = max(len(chosen) for rows in sections.values() for chosen in rows.values())
+    width = max(WIDTH, 1.5 * columns * len(sections) + 1.2)
+    figure = plt.figure(figsize=(width, 0.9 + len(kinds) * (0.55 + width / columns / len(sections) * 0.85)))
+    figure.suptitle(title, fontweight="bold", fontsize=10)
+    for part, (way, rows) in zip(figure.subfigures(1, len(sections), squeeze=False)[0], sections.items(), strict=True):
+        part.suptitle(f"by {way}", fontsize=9)
+        axes = part.subplots(len(kinds), columns, squeeze=False)
+        for row, (kind, chosen) in zip(axes, rows.items(), strict=True):
+            row[0].set_ylabel(kind, fontsize=8)
+            for axis, (i, caption) in zip(row, chosen, strict=False):
+                _outlined_errors(axis, images[i], masks[i], preds[i])
+                axis.set_title(caption, fontsize=7, fontweight="normal")
+            for axis in row[len(chosen) :]:
+                axis.set_visible(False)
+        _bare(axes)
+    _legend(figure)
     return figure
+
+
+def _outlined_errors(axis, image, mask, pred: np.ndarray) -> None:
+    truth = foreground_planes(np.asarray(mask)).any(0)
+    _errors(axis, np.asarray(image).transpose(1, 2, 0), truth, pred)
+    if truth.any() and not truth.all():
+        axis.contour(truth, levels=[0.5], colors=["white"], linewidths=0.8)
 
 
 def _errors(axis, image: np.ndarray, truth: np.ndarray, pred: np.ndarray) -> None:
@@ -77,12 +89,20 @@ def _errors(axis, image: np.ndarray, truth: np.ndarray, pred: np.ndarray) -> Non
 
 
 def _finish_rows(figure: Figure, axes: np.ndarray, titles: Sequence[str]) -> None:
+    _bare(axes)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=10 if len(titles) < 5 else 7)  # long names side by side
+    _legend(figure)
+
+
+def _bare(axes: np.ndarray) -> None:
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
         axis.spines[:].set_visible(False)
-    for axis, title in zip(axes[0], titles, strict=bool(titles)):
-        axis.set_title(title, fontsize=10 if len(titles) < 5 else 7)  # long names side by side
+
+
+def _legend(figure: Figure) -> None:
     patches = [mpl.patches.Patch(color=colour, label=name, alpha=0.6) for name, colour in ERRORS.items()]
     figure.legend(handles=patches, loc="outside lower center", ncols=3)
 

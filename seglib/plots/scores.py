@@ -58,9 +58,9 @@ def bars_per_model(table: pd.DataFrame) -> Figure:
     for axis, (label, row) in zip(axes.flat, table.iterrows(), strict=False):
         bars = axis.bar(names, [_value(row[n]) for n in names], color=colours(table.index)[label], width=0.6)
         _whiskers(axis, [row[n] for n in names])
-        axis.bar_label(bars, [_text(row[n]) for n in names], padding=8, fontsize=8)
+        _label(axis, bars, [row[n] for n in names])
         axis.set_title(label)
-        axis.set_ylim(0, max(1.0, axis.get_ylim()[1]))
+        axis.set_ylim(0, max(1.1, axis.get_ylim()[1]))
     for axis in axes[:, 0]:
         axis.set_ylabel("mean per image")
     return figure
@@ -85,7 +85,7 @@ def side_by_side(table: pd.DataFrame) -> Figure:
                 color=colours(table.index)[label],
             )
             _whiskers(axis, [row[n] for n in names], where)
-            axis.bar_label(bars, [_text(row[n]) for n in names], padding=8, fontsize=8)
+            _label(axis, bars, [row[n] for n in names])
         axis.set_xticks(range(len(names)), names)
         axis.set_title(title)
         axis.margins(y=0.15)
@@ -119,9 +119,13 @@ def _value(cell) -> float:
     return getattr(cell, "mean", cell)
 
 
-def _text(cell) -> str:
-    """A mean with the digits that its interval supports."""
-    return f"{_value(cell):.{getattr(cell, 'digits', 2)}f}"
+def _label(axis, bars, cells: Sequence) -> None:
+    """Each bar's mean, with the digits that its interval supports, above its whisker."""
+    for bar, cell in zip(bars, cells, strict=True):
+        top = np.nanmax([_value(cell), getattr(cell, "high", np.nan)])
+        text = f"{_value(cell):.{getattr(cell, 'digits', 2)}f}"
+        where = (bar.get_x() + bar.get_width() / 2, top)
+        axis.annotate(text, where, (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=8)
 
 
 def _whiskers(axis, cells: Sequence, where: Sequence[float] | None = None) -> None:
