@@ -73,7 +73,7 @@ class UpBlock(nn.Module):
         self.conv = nn.Sequential(*conv_relu(out_channels + skip_channels, out_channels), dropout_layer(dropout))
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        x = F.interpolate(self.up(x), size=skip.shape[-2:], mode="bilinear", align_corners=True)
+        x = resize_bilinear(self.up(x), skip.shape[-2:], align_corners=True)
         return self.conv(torch.cat([x, skip], dim=1))
 
 
@@ -105,4 +105,4 @@ class ResNet34UNet(SegmentationModel):
         for block in self.blocks:
             x = block(x, skips.pop())  # 256 at /16, 128 at /8, 64 at /4, 64 at /2
         logits = self.head(x)  # (N, num_classes, H/2, W/2)
-        return F.interpolate(logits, size=size, mode="bilinear", align_corners=True)
+        return resize_bilinear(logits, size, align_corners=True)
