@@ -30,7 +30,7 @@ RUN_MEASURES: dict[str, tuple[int, Callable[[Run], float]]] = {
     "last val loss": (-1, lambda run: last_losses(run).iloc[-1]),
     "best val IoU": (1, lambda run: run.history["val_iou"].max()),
     "first epochs' Dice": (1, lambda run: run.history["val_dice"].iloc[:3].mean()),  # validation, epochs 1 to 3
-    "seconds per epoch": (-1, lambda run: run.meta["seconds"] / run.config.epochs),
+    "seconds per epoch": (-1, lambda run: run.meta["seconds_per_epoch"]),
 }
 
 

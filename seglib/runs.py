@@ -15,6 +15,7 @@ from seglib import atomic, digest, paths
 from seglib.config import Config, from_mapping
 
 KEY_LENGTH = 16  # hex digits
+FORMAT = 2  # of a run's tables; it enters the run key, so raise it with whatever changes what they hold
 
 
 def key_of(inputs: Mapping) -> str:
