@@ -17,6 +17,9 @@ ALPHA = pairwise.ALPHA
 Groups = Mapping[str, Sequence[Run]]
 
 
+LOSSES = ("train loss", "val loss")  # of the epoch that was kept
+
+
 def last_losses(run: Run) -> pd.Series:
     """Validation loss of the second half of the epochs."""
     history = run.history["val_loss"]
@@ -28,6 +31,7 @@ RUN_MEASURES: dict[str, tuple[int, Callable[[Run], float]]] = {
     "parameters": (1, lambda run: run.meta["parameters"]["total"]),
     "fluctuation": (-1, lambda run: last_losses(run).diff().abs().mean()),  # of val loss between epochs
     "last val loss": (-1, lambda run: last_losses(run).iloc[-1]),
+    "best val loss": (-1, lambda run: run.history["val_loss"].min()),
     "best val IoU": (1, lambda run: run.history["val_iou"].max()),
     "first epochs' Dice": (1, lambda run: run.history["val_dice"].iloc[:3].mean()),  # validation, epochs 1 to 3
     "seconds per epoch": (-1, lambda run: run.meta["seconds_per_epoch"]),
@@ -40,16 +44,20 @@ def figures(study: str, groups: Groups) -> pd.DataFrame:
     Columns: model, score, by (the report), reported, also said, measured (`Estimate`), difference (`Estimate`: measured
     minus reported, the reported figure taken as exact: it came without an interval), differs (why the recipes are not
     the same). A loss called `val loss` in a report that validated on its test images is compared with our test loss,
-    as the file's `ours` says. Empty if no figure is for these data and labels.
+    as the file's `ours` says; a figure whose model the report does not name stands beside each that it may be of.
+    Empty if no figure is for these data and labels.
     """
     content = params.reported(study.split("@")[0])
     rows = []
     for figure in content["figures"]:
-        group = groups.get(figure["label"])
-        if group and group[0].config.dataset == content["dataset"]:
+        labels = [figure["label"]] if isinstance(figure["label"], str) else figure["label"]
+        for label in labels:
+            group = groups.get(label)
+            if not group or group[0].config.dataset != content["dataset"]:
+                continue
             found, value = _measured(group, figure.get("ours", figure["score"])), figure["value"]
             rows.append({
-                "model": figure["label"], "score": figure["score"], "by": figure["source"], "reported": str(value),
+                "model": label, "score": figure["score"], "by": figure["source"], "reported": str(value),
                 "also said": str(figure.get("also_said", "")), "measured": found,
                 "difference": Estimate(found.mean - value, found.low - value, found.high - value),
                 "differs": content["differs"].get(figure["source"], ""),
@@ -60,13 +68,18 @@ def figures(study: str, groups: Groups) -> pd.DataFrame:
 def _measured(group: Sequence[Run], score: str) -> Estimate:
     if score in scores.NAMES:
         return scores.estimate(group, score)
+    if score.startswith("foreground "):
+        name = score.removeprefix("foreground ")
+        return scores.estimate(group, name, lambda run: scores.foreground(run, name))
+    if score not in LOSSES:
+        raise ValueError(names.unknown("score of a reported figure", score, [*scores.NAMES, *LOSSES]))
     return Estimate(float(np.mean([kept_losses(run)[score] for run in group])), float("nan"), float("nan"))
 
 
 def kept_losses(run: Run) -> dict[str, float]:
     """Training and validation loss of the epoch that was kept."""
     kept = run.history.iloc[run.meta["best_epoch"] - 1]
-    return {"train loss": float(kept["train_loss"]), "val loss": float(kept["val_loss"])}
+    return {name: float(kept[name.replace(" ", "_")]) for name in LOSSES}
 
 
 def claims(study: str, groups: Groups) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 One seed per model: percentile bootstrap over test images and sign-flip permutation test; both hold for *these trained
 models*. Several seeds of each: a two-way random-effects interval and the test that goes with it, for other seeds and
-other images at once (see `interval`). Means only; a median has no interval here.
+other images at once (see `half_width`). Means only; a median has no interval here.
 """
 
 import functools
@@ -69,7 +69,7 @@ class Comparison:
 def estimate(scores: np.ndarray, within: tuple[float, float] = ANY) -> Estimate:
     """The mean of scores (S seeds, n images) and its 95 % interval; NaN means not defined on that image.
 
-    One row: bootstrap over images. More: `interval`, over seeds and images.
+    One row: bootstrap over images. More: `half_width`, over seeds and images.
     Args: within — the values that such a score can have; an interval is cut there, and covers as often as before.
     """
     return _estimate(variance.shared([np.atleast_2d(scores)]), within)
@@ -99,8 +99,8 @@ def bootstrap(values: np.ndarray) -> np.ndarray:
     return np.concatenate(chunks) / len(values)
 
 
-def interval(*models: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Half-width of the 95 % interval of one model's mean, or of the difference of two, and the p-value of zero.
+def half_width(*models: np.ndarray) -> np.ndarray:
+    """Half of the 95 % interval of one model's mean, or of the difference of two, over seeds and images.
 
     The variance is that of the seeds' means plus what the images have beyond the interaction already in it. Seeds are
     few, so the quantile lies between Student's t for the seeds and for the images, geometrically by their shares of
@@ -109,27 +109,33 @@ def interval(*models: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Shape: models (…, S ≥ 2, n) without NaN; returns (…).
     """
-    by_seed, seed_df, by_image, rest = variance.mean_squares(*models)
-    by_image = np.maximum(by_image - rest, 0)
-    total = by_seed + by_image
-    share = np.divide(by_seed, total, out=np.zeros_like(total), where=total > 0)
-    image_df = models[0].shape[-1] - 1
+    error, quantile = _two_way(*models)
+    return quantile(1 - CONFIDENCE) * error
 
-    def quantile(p):
-        """The multiple of the standard error that is exceeded, on either side, with probability p."""
-        from scipy.stats import t
 
-        return t.isf(p / 2, seed_df) ** share * t.isf(p / 2, image_df) ** (1 - share)
-
-    error = np.sqrt(total)
+def p_value(*models: np.ndarray) -> np.ndarray:
+    """The two-sided p-value of one model's mean being 0, or of two models being equal; below 0.05 exactly where
+    `half_width` leaves out 0. Shape as there."""
+    error, quantile = _two_way(*models)
     mean = np.abs(variance.over_images(*models).mean(-1))
     ratio = np.divide(mean, error, out=np.where(mean > 0, np.inf, 0.0), where=error > 0)
-    low, high = np.full_like(total, 1e-15), np.ones_like(total)
+    low, high = np.full_like(error, 1e-15), np.ones_like(error)
     for _ in range(60):  # halving in p: quantile(p) falls as p grows
         middle = np.sqrt(low * high)
         above = quantile(middle) > ratio
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return quantile(1 - CONFIDENCE) * error, high
+    return high
+
+
+def _two_way(*models: np.ndarray):
+    """The standard error of the mean, and its multiple that is exceeded, on either side, with probability p."""
+    from scipy.stats import t
+
+    by_seed, seed_df, by_image, rest = variance.mean_squares(*models)
+    total = by_seed + np.maximum(by_image - rest, 0)
+    share = np.divide(by_seed, total, out=np.zeros_like(total), where=total > 0)
+    image_df = models[0].shape[-1] - 1
+    return np.sqrt(total), lambda p: t.isf(p / 2, seed_df) ** share * t.isf(p / 2, image_df) ** (1 - share)
 
 
 def compare(first: np.ndarray, second: np.ndarray, within: tuple[float, float] = ANY) -> Comparison:
@@ -147,7 +153,7 @@ def compare(first: np.ndarray, second: np.ndarray, within: tuple[float, float] =
     these_models = min(seeds) < 2
     p = UNKNOWN
     if images >= MIN_IMAGES:
-        p = sign_flip(variance.over_images(*models)) if these_models else float(interval(*models)[1])
+        p = sign_flip(variance.over_images(*models)) if these_models else float(p_value(*models))
     return Comparison(
         difference=_estimate(models, (within[0] - within[1], within[1] - within[0])), p=p,
         effect=float(raw.mean() / spread) if spread > 0 else 0.0 if len(raw) and not raw.any() else UNKNOWN,
@@ -189,7 +195,7 @@ def _estimate(models: Sequence[np.ndarray], within: tuple[float, float]) -> Esti
     if len(over_images) < MIN_IMAGES or min(map(len, models)) < 2:
         found = bootstrap_mean(over_images)
     else:
-        mean, half = float(over_images.mean()), float(interval(*models)[0])
+        mean, half = float(over_images.mean()), float(half_width(*models))
         found = Estimate(mean, mean - half, mean + half)
     return Estimate(found.mean, *(float(np.clip(end, *within)) for end in (found.low, found.high)))
 

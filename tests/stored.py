@@ -36,7 +36,7 @@ def store(key, probs, data, border="", bands=None, loss=None, history=(), parame
     values = Config(dataset=data.source, task=data.task, device="cpu", threads=1, **config)
     atomic.write(folder / "config.json", json.dumps({"config": values.__dict__}))
     counts = {"total": parameters, "trainable": parameters}
-    meta = {"best_epoch": 1, "parameters": counts, "note": "a note", "seconds_per_epoch": 9.0, "class_names": data.class_names}
+    meta = {"best_epoch": 1, "parameters": counts, "note": "a note", "seconds_per_epoch": 9.0}
     atomic.write(folder / "meta.json", json.dumps(meta))
     return runs.Run(folder)
 

@@ -3,7 +3,7 @@
 import pytest
 import stored
 
-from seglib import params, paths, reported
+from seglib import params, paths, reported, scores
 
 
 @pytest.fixture
@@ -76,13 +76,18 @@ def test_a_reported_figure_stands_beside_ours_with_the_difference_s_interval(stu
         "  - {label: 'net, frozen', source: report 9, score: Dice, value: 0.9, also_said: 0.91}\n"
         "  - {label: 'net, frozen', source: report 9, score: val loss, ours: test loss, value: 0.25}\n"
         "  - {label: 'net, frozen', source: report 9, score: train loss, value: 0.4}\n"
-        "  - {label: 'not run', source: report 9, score: Dice, value: 0.9}\n"
+        "  - {label: ['not run', 'other, frozen'], source: report 9, score: IoU, ours: foreground IoU, value: 0.9}\n"
     )
     table = reported.figures(name, groups)
     first = table.iloc[0]
-    assert len(table) == 3 and first["differs"] == "it trained longer" and first["also said"] == "0.91"
+    assert len(table) == 4 and first["differs"] == "it trained longer" and first["also said"] == "0.91"
     assert first["difference"].low == pytest.approx(first["measured"].low - 0.9) and first["reported"] == "0.9"
-    assert [cell.mean for cell in table["measured"][1:]] == [0.5, 0.5]  # the test loss; the kept epoch's
+    assert [cell.mean for cell in table["measured"][1:3]] == [0.5, 0.5]  # the test loss; the kept epoch's
+    assert table["model"][3] == "other, frozen" and table["measured"][3] == scores.estimate(
+        groups["other, frozen"], "IoU"
+    )
+    with pytest.raises(ValueError, match="unknown score of a reported figure 'Dise'; did you mean 'Dice'"):
+        reported.figures(study("figures: [{label: 'net, frozen', source: r, score: Dise, value: 1}]\n"), groups)
 
 
 def test_every_study_s_file_can_be_read():

@@ -56,7 +56,7 @@ def test_with_three_seeds_the_interval_covers_seeds_and_images(share, interactio
     covered = []
     for _ in range(4):
         scores = runs_of(rng, skewed(rng, REPEATS, 1, IMAGES), 3, share, interaction)
-        covered.append(np.abs(scores.mean((1, 2))) <= stats.interval(scores)[0])
+        covered.append(np.abs(scores.mean((1, 2))) <= stats.half_width(scores))
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
@@ -66,7 +66,7 @@ def test_a_model_against_itself_gives_uniform_p_values_when_seeds_vary(share, in
     rng = np.random.default_rng(4)
     hard = skewed(rng, REPEATS, 1, IMAGES)  # the images are the same for both
     first, second = (runs_of(rng, hard, s, share, interaction + 0.1) for s in seeds)
-    half, p = stats.interval(first, second)
+    half, p = stats.half_width(first, second), stats.p_value(first, second)
     assert reference.kstest(p, "uniform").pvalue > 0.001
     assert 0.025 <= np.mean(p < 0.05) <= 0.07
     assert ((np.abs((first.mean(1) - second.mean(1)).mean(1)) > half) == (p < 0.05)).all()  # one answer, not two
@@ -81,7 +81,7 @@ def test_the_interval_covers_at_every_share_of_seed_variance(share, interaction,
     covered = []
     for _ in range(8):
         scores = runs_of(rng, skewed(rng, REPEATS, 1, IMAGES), seeds, share, interaction)
-        covered.append(np.abs(scores.mean((1, 2))) <= stats.interval(scores)[0])
+        covered.append(np.abs(scores.mean((1, 2))) <= stats.half_width(scores))
     assert 0.93 <= np.mean(covered) <= 0.97
 
 
@@ -89,7 +89,7 @@ def test_without_seed_variance_the_answer_is_that_of_a_paired_t_test():
     rng = np.random.default_rng(6)
     images = rng.normal(0.02, 0.1, IMAGES)
     both = np.tile(images, (3, 1)), np.zeros((3, IMAGES))
-    half, p = stats.interval(*both)
+    half, p = stats.half_width(*both), stats.p_value(*both)
     expected = reference.ttest_1samp(images, 0)
     assert p == pytest.approx(expected.pvalue, rel=1e-6)
     assert images.mean() - half == pytest.approx(expected.confidence_interval().low)
