@@ -60,28 +60,37 @@ def disagreements(first: Run, last: Run, count: int, score: str = "Dice") -> tup
 def failures(group: Sequence[Run]) -> pd.DataFrame:
     """Where failures gather: one row per third of the images by size, per contact with the edge, and for all.
 
-    Columns: images, Dice (`Estimate`), failed (share of images × seeds with IoU below FAILURE, in %). Size is the
-    truth's foreground as a share of the image; contact means that it reaches the image's outermost pixels.
+    Columns: images, Dice (`Estimate`), failed (share of images × seeds with IoU below FAILURE). Size is the truth's
+    foreground as a share of the image; contact means that it reaches the image's outermost pixels.
     """
-    images = group[0].images.drop_duplicates("image").reset_index(drop=True)
-    size = ((images["foreground_tp"] + images["foreground_fn"]) / images["pixels"]).to_numpy()
-    touches = images["foreground_on_edge"].to_numpy() > 0
-    small, large = np.quantile(size, [1 / 3, 2 / 3])
-    masks = {
-        f"small (below {small:.1%})": size < small,
-        f"medium ({small:.1%} to {large:.1%})": (size >= small) & (size <= large),
-        f"large (above {large:.1%})": size > large,
-        "touches the image's edge": touches,
-        "does not touch it": ~touches,
-        "all": np.ones(len(size), dtype=bool),
-    }
     dice, iou = (scores.matrix(group, name) for name in ("Dice", "IoU"))
     rows = {
         name: {
             "images": int(mask.sum()),
             "Dice": stats.estimate(dice[:, mask], scores.span("Dice")),
-            "failed": f"{100 * np.nanmean(iou[:, mask] < FAILURE):.0f} %" if mask.any() else "–",
+            "failed": float(np.nanmean(iou[:, mask] < FAILURE)) if mask.any() else np.nan,
         }
-        for name, mask in masks.items()
+        for name, mask in _kinds_of_image(group[0]).items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def failures_by_model(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """One row per model, one column per kind of image as in `failures`: the share that failed."""
+    table = pd.DataFrame({label: failures(group)["failed"] for label, group in groups.items()}).T
+    return table.add_prefix("failed: ")
+
+
+def _kinds_of_image(run: Run) -> dict[str, np.ndarray]:
+    images = run.images.drop_duplicates("image")
+    size = ((images["foreground_tp"] + images["foreground_fn"]) / images["pixels"]).to_numpy()
+    touches = images["foreground_on_edge"].to_numpy() > 0
+    small, large = np.quantile(size, [1 / 3, 2 / 3])
+    return {
+        f"small (below {small:.1%})": size < small,
+        f"medium ({small:.1%} to {large:.1%})": (size >= small) & (size <= large),
+        f"large (above {large:.1%})": size > large,
+        "touching the image's edge": touches,
+        "not touching it": ~touches,
+        "all": np.ones(len(size), dtype=bool),
+    }

@@ -8,7 +8,7 @@ One row per border rule × test image × class (for most sources there is one ru
 | border | rule for the border that annotators drew: foreground, background, ignore; empty where masks have none |
 | tp, fp, fn, pixels | pixels: true positives, false positives, false negatives, and all that are not ignored |
 | loss | the test loss of the whole image, repeated per class; nan but under the rule trained on |
-| mean_mask_tp, _fp, _fn | the same for the floor *mean training mask* |
+| mean_mask_tp, _fp, _fn | the same for the floor *mean training mask*; and mean_mask_boundary_iou and so on |
 | foreground_tp, _fp, _fn | any foreground class against any (report 2), of the whole image, repeated per class |
 | foreground_on_edge | pixels of the true foreground on the image's outermost rows and columns, repeated per class |
 | boundary_iou, hausdorff_95, surface_dice | see `seglib.boundary`: its rule for empty masks, pixels, tolerance |
@@ -60,21 +60,22 @@ def _row(name: dict, columns: list[float], loss: float, bands: list) -> dict:
         "loss": loss,
         **{f"mean_mask_{k}": v for k, v in zip(COUNTS, counts[4:7], strict=False)},
         **{f"foreground_{k}": v for k, v in zip((*COUNTS[:3], "on_edge"), counts[7:], strict=True)},
-        **dict(zip(boundary.NAMES, columns[11:], strict=True)),
+        **dict(zip(boundary.NAMES, columns[11:14], strict=True)),
+        **{f"mean_mask_{k}": v for k, v in zip(boundary.NAMES, columns[14:], strict=True)},
         **{f"band_{k}": v for k, v in zip(COUNTS[:3], bands[:3], strict=True)},
     }
 
 
 def _columns(pred: torch.Tensor, masks: torch.Tensor, floor: torch.Tensor, dataset: Dataset) -> torch.Tensor:
-    """Counts (4), the floor's (3), the foreground's (3 and 1) and the boundary scores (3): (N, C, 14) float64."""
+    """Counts (4), the floor's (3), the foreground's (3 and 1), boundary scores (3) and the floor's (3): (N, C, 17)."""
     chunks = []
     for pred_chunk, mask_chunk in zip(pred.split(CHUNK), masks.split(CHUNK), strict=True):
         truth, valid = metrics.one_hot(mask_chunk, dataset.task, dataset.num_classes)
         counts = metrics.confusion(pred_chunk, truth, valid)
         mean_mask = metrics.confusion(floor, truth, valid)[..., :3]
         whole = _foreground_counts(pred_chunk, truth, valid, dataset.task)[:, None].expand_as(counts)
-        edges = boundary.scores(pred_chunk & valid, truth & valid, dataset.task)
-        chunks.append(torch.cat([counts, mean_mask, whole, edges], dim=-1))
+        edges = [boundary.scores(p & valid, truth & valid, dataset.task) for p in (pred_chunk, floor)]
+        chunks.append(torch.cat([counts, mean_mask, whole, *edges], dim=-1))
     return torch.cat(chunks)
 
 

@@ -9,6 +9,7 @@ not counted for a class of several; where one alone is empty they are 0. Specifi
 is of the class. A class of several is scored one against the rest; per image, the mean is over classes that count.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -35,16 +36,17 @@ FLOORS = ("all background", "mean training mask")
 def per_image(run: Run, border: str | None = None, prefix: str = "") -> pd.DataFrame:
     """One row per test image: image, the count scores and boundary scores (means over classes), and loss.
 
-    Args: border — a rule for the pets' border, instead of the one trained on; prefix — of the count columns:
-        `mean_mask_` scores that floor, `band_` report 5's decoding, and these have no boundary scores or loss.
+    Args: border — a rule for the pets' border, instead of the one trained on; prefix — of the columns: `mean_mask_`
+        scores that floor, `band_` report 5's decoding (without boundary scores), and these have no loss.
     """
     frame, classes = _frame(run, border), _classes(run)
     found = _counts(frame, classes, prefix)
     result = {"image": frame["image"].to_numpy()[:: len(classes)]}
     result |= {name: _mean(_ratio(name, found, run.config.task), 1) for name in RATIOS}
+    for name, column in BOUNDARY.items():
+        if prefix + column in frame:
+            result[name] = _mean(frame[prefix + column].to_numpy(float).reshape(-1, len(classes)), 1)
     if not prefix:
-        for name, column in BOUNDARY.items():
-            result[name] = _mean(frame[column].to_numpy(float).reshape(-1, len(classes)), 1)
         result["loss"] = frame["loss"].to_numpy(float)[:: len(classes)]
     return pd.DataFrame(result)
 
@@ -57,19 +59,24 @@ def values(run: Run, score: str) -> np.ndarray:
 
 
 def floor(run: Run, which: str) -> pd.DataFrame:
-    """As `per_image`, counts alone, for one of the FLOORS: what knows nothing of the image at hand."""
+    """As `per_image`, without loss, for one of the FLOORS: what knows nothing of the image at hand.
+
+    All background's boundary scores are NaN for several classes, where the background has a boundary of its own.
+    """
     if which == "mean training mask":
         return per_image(run, prefix="mean_mask_")
     classes = _classes(run)
     tp, fp, fn, tn = np.moveaxis(_counts(run.images, classes), -1, 0)
     truth, rest, background = tp + fn, fp + tn, np.array(classes) == "background"
     nothing = np.zeros_like(truth)
-    planes = [
-        np.where(background, *pair) for pair in ((truth, nothing), (rest, nothing), (nothing, truth), (nothing, rest))
-    ]
-    counts = np.stack(planes, axis=-1)
-    scored = {name: _mean(_ratio(name, counts, run.config.task), 1) for name in RATIOS}
-    return pd.DataFrame({"image": run.images["image"].to_numpy()[:: len(classes)], **scored})
+    pairs = ((truth, nothing), (rest, nothing), (nothing, truth), (nothing, rest))
+    counts = np.stack([np.where(background, *pair) for pair in pairs], axis=-1)
+    found = {name: _mean(_ratio(name, counts, run.config.task), 1) for name in RATIOS}
+    diagonal = math.sqrt(2) * run.config.image_size
+    rules = {"boundary IoU": (1.0, 0.0), "HD95": (0.0, diagonal), "surface Dice": (1.0, 0.0)}  # as `boundary` has them
+    for name, (empty, missed) in rules.items():
+        found[name] = np.where(truth[:, 0] == 0, empty, missed) if run.config.task == "binary" else np.nan
+    return pd.DataFrame({"image": run.images["image"].to_numpy()[:: len(classes)], **found})
 
 
 def whole_set(run: Run, score: str, prefix: str = "", border: str | None = None) -> np.ndarray:

@@ -41,7 +41,7 @@ def comparison(groups: Groups) -> pd.DataFrame:
         label: _row(group, [frame["Dice"].to_numpy() for frame in floors.values()]) for label, group in groups.items()
     }
     for which, frame in floors.items():
-        rows[which] = {**{name: stats.estimate(frame[name].to_numpy()) for name in OVERLAP}, "test images": len(frame)}
+        rows[which] = {**_floors(groups, OVERLAP)[which], "test images": len(frame)}
     return pd.DataFrame.from_dict(rows, orient="index")[[*QUALITY, *COST]]
 
 
@@ -68,19 +68,29 @@ def _pooled(group: Sequence[Run], score: str) -> Estimate:
 
 
 def details(groups: Groups) -> pd.DataFrame:
-    """Two rows per model, per image and whole set: precision, recall, specificity, accuracy (`Estimate`)."""
-    rows = []
+    """Two rows per model, per image and whole set, and one per floor: precision, recall, specificity, accuracy."""
+    names, rows = ("precision", "recall", "specificity", "accuracy"), []
     for label, group in groups.items():
         for convention, found in {"per image": scores.estimate, "whole set": _pooled}.items():
-            names = ("precision", "recall", "specificity", "accuracy")
             rows.append({"model": label, "convention": convention, **{name: found(group, name) for name in names}})
+    rows += [{"model": which, "convention": "per image", **cells} for which, cells in _floors(groups, names).items()]
     return pd.DataFrame(rows)
 
 
 def boundaries(groups: Groups) -> pd.DataFrame:
-    """One row per model: boundary IoU, HD95 (pixels of the evaluation size; lower is better), surface Dice."""
+    """One row per model and floor: boundary IoU, HD95 (in pixels of the evaluation size, less is better), surface Dice."""
     rows = {label: {name: scores.estimate(group, name) for name in scores.BOUNDARY} for label, group in groups.items()}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame.from_dict(rows | _floors(groups, list(scores.BOUNDARY)), orient="index")
+
+
+def _floors(groups: Groups, names: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+    """Floor → score → `Estimate`; a floor has no seeds, so its interval is over test images."""
+    first = next(iter(groups.values()))[0]
+    frames = {which: scores.floor(first, which) for which in FLOORS}
+    return {
+        which: {name: stats.estimate(frame[name].to_numpy(), scores.span(name)) for name in names}
+        for which, frame in frames.items()
+    }
 
 
 def leaders(groups: Groups, names: Sequence[str]) -> dict[str, list[str]]:
@@ -110,7 +120,7 @@ def _text(cell, column: str) -> str:
         return f"{cell:.1f}"
     if column in ROUGH:
         return f"{cell:.2g}"
-    if column in PERCENT:
+    if column in PERCENT or str(column).startswith("failed"):
         return f"{100 * cell:.0f} %"
     return f"{cell:,.0f}" if column in COUNTS else f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.3f}"
 

@@ -165,10 +165,11 @@ def of_borders(study: str, groups: Mapping[str, Sequence[Run]]):
 def of_failures(name: str, runs: Sequence[Run]):
     """Where a model fails most, from the table of failures."""
     rows = gallery.failures(runs)
-    parts = [f"{row['failed']} of the {row['images']} that are {group}" for group, row in rows.iloc[:3].iterrows()]
+    kinds = rows[rows["images"] > 0].drop(index="all")
+    parts = [f"{row['failed']:.0%} of the {row['images']} {group}" for group, row in kinds.iterrows()]
     return markdown(
         f"**{name}** has an IoU below {gallery.FAILURE} (ISIC 2018's limit of a failed segmentation) on "
-        f"{rows['failed']['all']} of the images: {', '.join(parts)}."
+        f"{rows['failed']['all']:.0%} of the images: {', '.join(parts)}. Thirds are by the object's share of the image."
     )
 
 

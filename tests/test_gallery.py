@@ -53,7 +53,9 @@ def test_failures_are_counted_by_size_and_by_contact_with_the_edge():
     masks[8, 0] = 1  # one touches the edge
     probs = masks[:, None].float()
     probs[:3] = 0  # the small ones are missed
-    table = gallery.failures([stored.store("a", probs, stored.dataset(masks))])
+    group = [stored.store("a", probs, stored.dataset(masks))]
+    table = gallery.failures(group)
     assert table["images"].to_list()[3:] == [1, 8, 9]
-    assert table["failed"].iloc[0] == "100 %" and table["failed"]["all"] == "33 %"
-    assert table["Dice"]["touches the image's edge"].mean == pytest.approx(1)
+    assert table["failed"].iloc[0] == 1 and table["failed"]["all"] == pytest.approx(1 / 3)
+    assert table["Dice"]["touching the image's edge"].mean == pytest.approx(1)
+    assert gallery.failures_by_model({"a": group}).loc["a"].to_list() == table["failed"].to_list()

@@ -103,6 +103,7 @@ def test_all_background_scores_what_background_is(three_classes):
     found = scores.floor(three_classes, "all background")
     assert found["IoU"].tolist() == pytest.approx([(1 / 4 + 0 + 0) / 3, (1 / 2 + 0) / 2])
     binary = scores.floor(run_of([(LEFT, LEFT), (LEFT, EMPTY)], "other"), "all background")
+    assert binary["HD95"].tolist() == [np.hypot(128, 128), 0] and binary["surface Dice"].tolist() == [0, 1]
     assert binary["Dice"].tolist() == [0, 1] and binary["specificity"].tolist() == [1, 1]
 
 
