@@ -78,7 +78,7 @@ def details(groups: Groups) -> pd.DataFrame:
 
 
 def boundaries(groups: Groups) -> pd.DataFrame:
-    """One row per model and floor: boundary IoU, HD95 (in pixels of the evaluation size, less is better), surface Dice."""
+    """One row per model and floor: boundary IoU, HD95 (pixels of the evaluation size, less is better), surface Dice."""
     rows = {label: {name: scores.estimate(group, name) for name in scores.BOUNDARY} for label, group in groups.items()}
     return pd.DataFrame.from_dict(rows | _floors(groups, list(scores.BOUNDARY)), orient="index")
 

@@ -70,6 +70,16 @@ def test_pages_load_nothing_from_anywhere_and_hold_tables_and_figures(made):
     assert "NaN" not in pages(outputs / "smoke")["08_comparison.html"]
 
 
+def test_every_table_of_a_page_lies_beside_it_as_numbers(made):
+    import pandas as pd
+
+    folder = made[0] / "smoke" / "tables"
+    for part in ("scores", "pairs", "variance", "conventions", "boundaries", "calibration", "failures"):
+        assert len(pd.read_csv(folder / f"08_{part}.csv")) >= 4, part
+    saved = pd.read_csv(folder / "08_scores.csv", index_col="model")
+    assert {"Dice", "Dice_low", "Dice_high"} <= set(saved.columns) and saved["Dice"]["all background"] == 0
+
+
 def test_the_index_holds_scores_floors_status_and_what_the_data_are(made):
     html = pages(made[0] / "smoke")["index.html"]
     for text in (
