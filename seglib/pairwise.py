@@ -16,14 +16,17 @@ Groups = Mapping[str, Sequence[Run]]
 
 
 def assert_comparable(groups: Groups) -> None:
-    """Raises ValueError unless all runs share data, task, size and test images: others are never ranked together."""
+    """Raises ValueError unless all runs share data, task, size, border rule and test images: no others are ranked."""
 
     def shared(run: Run) -> tuple:
-        return run.config.dataset, run.config.task, run.config.image_size, tuple(run.images["image"])
+        config = run.config
+        rule = run.images["border"].iloc[0]
+        kind = f"{config.dataset} {config.task} {config.image_size} px{f', border as {rule}' if rule else ''}"
+        return kind, config.data_seed, tuple(run.images["image"])
 
     everything = [run for group in groups.values() for run in group]
     if len({shared(run) for run in everything}) > 1:
-        kinds = sorted({f"{run.config.dataset} {run.config.task} {run.config.image_size} px" for run in everything})
+        kinds = sorted({shared(run)[0] for run in everything})
         raise ValueError(f"only runs on the same test images can be compared; these are on {', '.join(kinds)}")
 
 

@@ -68,6 +68,6 @@ def test_where_the_variance_is_and_what_would_show_the_difference(groups):
 
 
 def test_runs_on_other_images_are_not_compared(groups):
-    other = stored.model("o", 0.3, stored.discs(30))
-    with pytest.raises(ValueError, match="only runs on the same test images can be compared"):
-        tables.comparison({"a": groups["plain"], "b": other})
+    for other in (stored.model("o", 0.3, stored.discs(30)), stored.model("d", 0.3, data_seed=1)):
+        with pytest.raises(ValueError, match="only runs on the same test images can be compared"):
+            tables.comparison({"a": groups["plain"], "b": other})
