@@ -32,17 +32,27 @@ class Estimate:
     def __str__(self) -> str:
         digits = self.digits
         mean, low, high = (round(v, digits) + 0.0 for v in (self.mean, self.low, self.high))  # no -0.00
-        if not self.low < self.high:  # a single figure, or too few images
+        if not self._has_width:  # a single figure, or too few images
             return f"{mean:.{digits}f}"
         # no-break spaces: where a table is narrow, the line breaks before the bracket
         return f"{mean:.{digits}f} ({low:.{digits}f}\u00a0to\u00a0{high:.{digits}f})"
 
     @property
+    def _has_width(self) -> bool:
+        return self.high - self.low > 1e-9 * max(1, abs(self.mean))  # less is rounding
+
+    @property
     def digits(self) -> int:
-        """Decimals that the interval supports: two digits of its half-width if they are 10 to 35, else one."""
+        """Decimals that the interval supports: two digits of its half-width if they are 10 to 35, else one.
+
+        Without an interval two digits of the mean, at most two decimals; of an exact figure three decimals.
+        """
         half = (self.high - self.low) / 2
-        if not half > 0:
-            return 3 if half == 0 else 2
+        if np.isnan(half):
+            size = np.floor(np.log10(abs(self.mean))) if self.mean and np.isfinite(self.mean) else 0
+            return int(np.clip(1 - size, 0, 2)) if self.mean else 2
+        if not self._has_width:
+            return 3
         exponent = np.floor(np.log10(half))
         return int(np.clip((1 if half / 10**exponent < 3.55 else 0) - exponent, 0, 4))
 

@@ -172,6 +172,7 @@ def test_what_no_number_of_images_could_show_is_infinite():
         (0.7295, 0.7305, "0.7300 (0.7295 to 0.7305)"),
         (-12, 13, "1 (-12 to 13)"),
         (float("nan"), float("nan"), "0.73"),
+        (0.73, 0.73 + 1e-15, "0.730"),  # exact, but for rounding
     ],
 )
 def test_no_more_digits_are_shown_than_the_interval_supports(low, high, text):

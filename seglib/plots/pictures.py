@@ -57,8 +57,8 @@ def gallery(
     """
     kinds = list(next(iter(sections.values())))
     columns = max(len(chosen) for rows in sections.values() for chosen in rows.values())
-    width = max(WIDTH, 1.5 * columns * len(sections) + 1.2)
-    figure = plt.figure(figsize=(width, 0.9 + len(kinds) * (0.55 + width / columns / len(sections) * 0.85)))
+    side = min(1.9, WIDTH / (columns * len(sections)))  # inches
+    figure = plt.figure(figsize=(max(5.0, side * columns * len(sections)), 1.0 + len(kinds) * (side + 0.4)))
     figure.suptitle(title, fontweight="bold", fontsize=10)
     for part, (way, rows) in zip(figure.subfigures(1, len(sections), squeeze=False)[0], sections.items(), strict=True):
         part.suptitle(f"by {way}", fontsize=9)
