@@ -51,8 +51,14 @@ class Run:
 
     @functools.cached_property
     def images_by_border(self):
-        """As `images`, the rows of every border rule."""
-        return self._table("images.csv")
+        """As `images`, the rows of every border rule.
+
+        Raises: ValueError for a run that an older version stored.
+        """
+        frame = self._table("images.csv")
+        if "border" not in frame:
+            raise ValueError(f"run {self.key} was stored by an older version; run its notebook again")
+        return frame
 
     @functools.cached_property
     def history(self):

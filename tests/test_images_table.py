@@ -87,4 +87,8 @@ def test_the_reader_takes_the_headline_s_rows_unless_asked(tmp_path):
     found = rows(bordered(), torch.zeros((1, 1, 1, 6), dtype=torch.bool), "ignore")
     runs.write_table(tmp_path / "images.csv", found)
     assert run.images["pixels"].to_list() == [4]
+    old = runs.Run(tmp_path / "old")
+    runs.write_table(old.folder / "images.csv", [{"image": "a", "class": "pet", "tp": 1}])
+    with pytest.raises(ValueError, match="run old was stored by an older version; run its notebook again"):
+        _ = old.images
     assert run.images_by_border["border"].to_list() == ["foreground", "background", "ignore"]
