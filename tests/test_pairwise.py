@@ -51,6 +51,14 @@ def test_the_square_is_antisymmetric_and_its_chart_can_be_drawn(groups):
     assert plots.differences(square, pairs, "Dice").axes
 
 
+def test_the_chart_of_intervals_fills_the_best_and_leaves_room_for_every_name(groups):
+    table = tables.comparison(groups)
+    figure = plots.intervals(table, ["IoU", "Dice"], tables.leaders(groups, ["Dice"]))
+    assert [axis.get_xlabel() for axis in figure.axes] == ["IoU", "Dice"]
+    filled = [line for line in figure.axes[1].lines if line.get_marker() == "o" and line.get_mfc() != "white"]
+    assert len(filled) == 1 and filled[0].get_xdata()[0] == table["Dice"]["sharp"].mean
+
+
 def test_one_seed_against_several_is_of_these_trained_models(groups):
     pairs = pairwise.table({"one": groups["plain"][:1], "three": groups["sharp"]})
     assert pairs["these_models"][0] and pairs["seeds"][0] == 3 and pairs["baseline_seeds"][0] == 1
