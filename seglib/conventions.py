@@ -50,7 +50,9 @@ def per_class(groups: Groups, score: str = "Dice") -> pd.DataFrame:
     found = _estimates(groups, score, ways)
     if len(classes) > 1:
         found["mean over classes"] = [
-            stats.estimate(sum(_completed(group, ways[c]) for c in classes) / len(classes), scores.span(score))
+            stats.estimate(
+                sum(_completed(group, ways[c]) for c in classes) / len(classes), scores.span(group[0], score)
+            )
             for group in groups.values()
         ]
     return found

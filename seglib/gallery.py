@@ -67,7 +67,7 @@ def failures(group: Sequence[Run]) -> pd.DataFrame:
     rows = {
         name: {
             "images": int(mask.sum()),
-            "Dice": stats.estimate(dice[:, mask], scores.span("Dice")),
+            "Dice": stats.estimate(dice[:, mask], scores.span(group[0], "Dice")),
             "failed": float(np.nanmean(iou[:, mask] < FAILURE)) if mask.any() else np.nan,
         }
         for name, mask in _kinds_of_image(group[0]).items()

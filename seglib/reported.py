@@ -86,14 +86,14 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     """One row per claim of the study's reports: claim, by, answer (held, not shown, contradicted, not run), evidence.
 
     A claim holds if every pair it speaks of differs its way, Holm-corrected over all tests of this table at 5 %; it is
-    contradicted if a pair differs the other way. Scores are tested as in `pairwise`; what is one number per run by
+    contradicted if a pair differs the other way; it is not run if a label that it names has no runs. Scores are tested as in `pairwise`; what is one number per run by
     Welch's t over seeds (two or more of each); parameter counts are exact.
     """
     content = params.reported(study.split("@")[0])
     first = next(iter(groups.values()))[0]
     tested = [
         [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim, list(groups))]
-        if first.config.dataset == content.get("dataset") else []
+        if first.config.dataset == content["dataset"] and not _missing(claim, groups) else []
         for claim in content["claims"]
     ]  # fmt: skip
     corrected = iter(stats.holm([test["p"] for tests in tested for test in tests]))
@@ -108,7 +108,7 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
         else:
             answer = HELD if set(answers) == {HELD} else NOT_SHOWN
         evidence = "; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True))
-        evidence = evidence or claim.get("note", "the study has no such runs")
+        evidence = evidence or claim.get("note") or _lacking(claim, groups)
         rows.append({"claim": claim["text"], "by": claim["source"], "answer": answer, "evidence": evidence})
     return pd.DataFrame(rows)
 
@@ -128,6 +128,20 @@ def pairs_of(claim: Mapping, labels: Sequence[str]) -> list[tuple[str, str]]:
         first, second = ([name for name in labels if _matches(name, side)] for side in (better, worse))
         pairs = list(itertools.product(first, second))
     return [(a, b) for a, b in pairs if a in labels and b in labels and a != b]
+
+
+def _sides(claim: Mapping) -> list[str]:
+    sides = ([side] if isinstance(side, str) else side for side in (claim["better"], claim["worse"]))
+    return [name for side in sides for name in side]
+
+
+def _missing(claim: Mapping, groups: Groups) -> list[str]:
+    """The labels that a claim names and the study has not run."""
+    return [name for name in _sides(claim) if "*" not in name and name not in groups]
+
+
+def _lacking(claim: Mapping, groups: Groups) -> str:
+    return f"no runs of {' nor '.join(_missing(claim, groups) or _sides(claim))}"
 
 
 def _matches(name: str, side: str | Sequence[str]) -> bool:

@@ -72,8 +72,7 @@ def floor(run: Run, which: str) -> pd.DataFrame:
     pairs = ((truth, nothing), (rest, nothing), (nothing, truth), (nothing, rest))
     counts = np.stack([np.where(background, *pair) for pair in pairs], axis=-1)
     found = {name: _mean(_ratio(name, counts, run.config.task), 1) for name in RATIOS}
-    diagonal = math.sqrt(2) * run.config.image_size
-    rules = {"boundary IoU": (1.0, 0.0), "HD95": (0.0, diagonal), "surface Dice": (1.0, 0.0)}  # as `boundary` has them
+    rules = {"boundary IoU": (1.0, 0.0), "HD95": (0.0, _diagonal(run)), "surface Dice": (1.0, 0.0)}  # of `boundary`
     for name, (empty, missed) in rules.items():
         found[name] = np.where(truth[:, 0] == 0, empty, missed) if run.config.task == "binary" else np.nan
     return pd.DataFrame({"image": run.images["image"].to_numpy()[:: len(classes)], **found})
@@ -131,19 +130,25 @@ def matrix(group: Sequence[Run], of: Callable[[Run], np.ndarray] | str) -> np.nd
     return np.stack([values(run, of) if isinstance(of, str) else of(run) for run in group])
 
 
-def span(score: str) -> tuple[float, float]:
-    """The values that a score can have."""
-    return (0.0, float("inf")) if score in LOWER_IS_BETTER else (0.0, 1.0)
+def span(run: Run, score: str) -> tuple[float, float]:
+    """The values that a score can have on a run's images."""
+    if score == "HD95":
+        return 0.0, _diagonal(run)
+    return (0.0, math.inf) if score in LOWER_IS_BETTER else (0.0, 1.0)
+
+
+def _diagonal(run: Run) -> float:
+    return math.sqrt(2) * run.config.image_size
 
 
 def estimate(group: Sequence[Run], score: str, of: Callable[[Run], np.ndarray] | None = None) -> stats.Estimate:
     """The mean of a score over test images and seeds, with its interval; `of` gives its values if they are others."""
-    return stats.estimate(matrix(group, of or score), span(score))
+    return stats.estimate(matrix(group, of or score), span(group[0], score))
 
 
 def compare(first: Sequence[Run], second: Sequence[Run], score: str) -> stats.Comparison:
     """The paired difference of two models in a score, first minus second."""
-    return stats.compare(matrix(first, score), matrix(second, score), span(score))
+    return stats.compare(matrix(first, score), matrix(second, score), span(first[0], score))
 
 
 def _frame(run: Run, border: str | None) -> pd.DataFrame:

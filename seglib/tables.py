@@ -88,7 +88,7 @@ def _floors(groups: Groups, names: Sequence[str]) -> dict[str, dict[str, Estimat
     first = next(iter(groups.values()))[0]
     frames = {which: scores.floor(first, which) for which in FLOORS}
     return {
-        which: {name: stats.estimate(frame[name].to_numpy(), scores.span(name)) for name in names}
+        which: {name: stats.estimate(frame[name].to_numpy(), scores.span(first, name)) for name in names}
         for which, frame in frames.items()
     }
 
@@ -113,15 +113,15 @@ def _text(cell, column: str) -> str:
     if cell is None or pd.isna(cell):
         return "–"
     if column in P_VALUES:
-        return stats.p_text(cell).removeprefix("= ")
+        return stats.p_text(cell).removeprefix("= ").replace(" ", "\u00a0")
     if np.isinf(cell):
         return "no number"
     if column == "d_z":
         return f"{cell:.1f}"
     if column in ROUGH:
-        return f"{cell:.2g}"
+        return f"{cell:#.2g}".rstrip(".")  # 0.50, not 0.5
     if column in PERCENT or str(column).startswith("failed"):
-        return f"{100 * cell:.0f} %"
+        return f"{100 * cell:.0f}\u00a0%"
     return f"{cell:,.0f}" if column in COUNTS else f"{cell:.1f}" if abs(cell) >= 10 else f"{cell:.3f}"
 
 
@@ -156,7 +156,8 @@ def show(
     table = table if columns is None else table[[*columns]]
     styler = readable(table).style.set_uuid(name).format(escape="html").format_index(escape="html")
     texts = [column for column in table if all(isinstance(cell, str) for cell in table[column])]
-    styler = styler.set_properties(subset=texts, **{"text-align": "left"})
+    left = [{"selector": "", "props": [("text-align", "left")]}]
+    styler = styler.set_table_styles(dict.fromkeys(texts, left))
     for column, labels in (best or {}).items():
         styler = styler.set_properties(subset=(list(labels), column), **{"font-weight": "bold"})
     return styler if named else styler.hide(axis="index")

@@ -50,7 +50,7 @@ def test_what_the_brackets_mean_follows_the_seeds():
 def test_a_table_for_readers_tells_counts_from_scores():
     table = pd.DataFrame({"IoU": [Estimate(1.0, 1.0, 1.0)], "test loss": [1.0], "seeds": [1.0], "learned": [True]})
     shown = tables.readable(table.assign(parameters=9_474_913, val=float("nan"), p=0.00001, wins=0.784))
-    assert shown.iloc[0].to_list() == ["1.000", "1.000", "1", "yes", "9,474,913", "–", "< 0.001", "78 %"]
+    assert shown.iloc[0].to_list() == ["1.000", "1.000", "1", "yes", "9,474,913", "–", "<\u00a00.001", "78\u00a0%"]
 
 
 def test_a_shown_table_leaves_its_numbers_as_csv_and_marks_the_best():
