@@ -86,8 +86,9 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     """One row per claim of the study's reports: claim, by, answer (held, not shown, contradicted, not run), evidence.
 
     A claim holds if every pair it speaks of differs its way, Holm-corrected over all tests of this table at 5 %; it is
-    contradicted if a pair differs the other way; it is not run if a label that it names has no runs. Scores are tested as in `pairwise`; what is one number per run by
-    Welch's t over seeds (two or more of each); parameter counts are exact.
+    contradicted if a pair differs the other way; it is not run if a label that it names has no runs. Scores are tested
+    as in `pairwise`; what is one number per run by Welch's t over seeds (two or more of each); parameter counts are
+    exact.
     """
     content = params.reported(study.split("@")[0])
     first = next(iter(groups.values()))[0]
