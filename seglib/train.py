@@ -123,11 +123,11 @@ class Training:
         self.best_epoch, self.best_model, self.seconds = state.best_epoch, state.best_model, dict(state.seconds)
 
     def _split(self, split: Split, views: int = 0) -> Images | Features:
-        forward = compiled(self.model, self.model, self.config)
+        forward = compiled(self.model, self.config)
         images = Images(split, self.config, self.device, forward, self.budget)
         if not self.keep_features:
             return images
-        decode = compiled(self.model, self.model.decode, self.config)
+        decode = compiled(self.model.decode, self.config)
         return Features(images, self.model, decode, self.budget, views, pulse=lambda: self.pulse())
 
     def _train_one_epoch(self) -> None:
