@@ -118,7 +118,9 @@ def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
     evidence = f"95 % CI {low:.{gap.digits}f} to {high:.{gap.digits}f}, {p}"
     if row["verdict"] == pairwise.NONE:
         side = "" if not round(gap.mean, gap.digits) else " above" if gap.mean > 0 else " below"
-        return f"{model} against {baseline}: no difference shown ({numbers}{side}, {evidence}, {_sample(row)})."
+        corrected = "" if gap.low <= 0 <= gap.high else " once corrected for the number of pairs"
+        found = f"no difference shown{corrected}"
+        return f"{model} against {baseline}: {found} ({numbers}{side}, {evidence}, {_sample(row)})."
     wins, effect = f"higher on {100 * row['wins']:.0f} % of images", f"d_z = {row['d_z']:.1f}"
     return f"{model} is {row['verdict']} than {baseline} by {numbers} ({evidence}, {effect}, {wins}, {_sample(row)})."
 
