@@ -4,14 +4,7 @@ import torch
 
 from seglib.config import Config
 from seglib.data.augment import augment
-from seglib.data.core import Split
-from seglib.randomness import uniforms
-
-NORMALISATION = {  # mean and std per channel, of images scaled to [0, 1]
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5,) * 3, (0.5,) * 3),
-    "raw": ((0.0,) * 3, (1.0,) * 3),
-}
+from seglib.data.core import NORMALISATION, Split
 
 
 def resident(split: Split, device: torch.device) -> Split:
@@ -22,18 +15,20 @@ def training_batch(
     split: Split, indices: torch.Tensor, config: Config, epoch: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The augmented images and targets of these indices in this epoch."""
-    return augment(
-        prepare(split.images[indices], config),
-        split.masks[indices],
-        uniforms(config.seed, epoch, indices, 3),
-        horizontal=config.horizontal_flip,
-        vertical=config.vertical_flip,
-        rotation=config.rotation,
-    )
+    images, masks = split.images[indices].float() / 255, split.masks[indices]
+    if config.augments and not config.augmented_copies:  # copies are among the images already
+        fill = torch.tensor(NORMALISATION[config.normalisation][0], device=images.device)
+        images, masks = augment(images, masks, indices, epoch, config, fill)
+    return normalise(images, config), masks
 
 
 def prepare(images: torch.Tensor, config: Config) -> torch.Tensor:
     """Images (N, 3, H, W) uint8 → float32, normalised, in the config's memory format."""
+    return normalise(images.float() / 255, config)
+
+
+def normalise(images: torch.Tensor, config: Config) -> torch.Tensor:
+    """Images (N, 3, H, W) float in [0, 1] → normalised, in the config's memory format."""
     mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in NORMALISATION[config.normalisation])
     memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
-    return ((images.float() / 255 - mean) / std).contiguous(memory_format=memory_format)
+    return ((images - mean) / std).contiguous(memory_format=memory_format)

@@ -2,14 +2,23 @@
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
 SPLITS = ("train", "val", "test")
 IGNORE_INDEX = 255  # in a target, never in a file: a source maps what its files hold to target values
+BORDER = 254  # in a stored mask: the border that annotators drew, until a rule gives it a target value
 VAL_FRACTION = 0.1  # of the official training part, where a set has no validation part of its own
+
+NORMALISATION = {  # mean and std per channel, of images scaled to [0, 1]
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5,) * 3, (0.5,) * 3),
+    "raw": ((0.0,) * 3, (1.0,) * 3),
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class Dataset:
     # Test targets under each rule for the border that annotators drew (foreground, background, ignore), shaped as
     # test.masks; empty for a source whose masks have no such border.
     border_targets: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)  # image → what had to be done to read its file
 
     @property
     def num_classes(self) -> int:
@@ -55,26 +65,30 @@ class Dataset:
 class Source(ABC):
     """Where images and masks come from.
 
-    A source is made from (task, images, seed): the wanted number of images per split (0 = all) and the seed of
-    generated ones. It knows its samples by split and name, and decodes one at a time.
+    A source is made from a `seglib.config.Config`: its task, border rule, number of images per split (0 = all),
+    folds and data seed. It knows its samples by split and name, and decodes one at a time; the splits follow here
+    from the official parts, so that they are made alike for every source.
     """
 
     tasks: tuple[str, ...] = ("binary",)
+    generated = False  # drawn and not read: as many images as are asked for
+    border_rules: Mapping[str, int] = {}  # rule → target value of BORDER, where masks hold it
 
-    def __init__(self, task: str, images: Mapping[str, int], seed: int):
-        self.task, self.wanted, self.seed = task, dict(images), seed
+    def __init__(self, config):
+        self.config, self.task = config, config.task
+        self.remarks: dict[str, str] = {}  # image → what had to be done to read it, noted while decoding
 
     @abstractmethod
     def class_names(self) -> tuple[str, ...]:
         """Names of the logit channels: the foreground alone if binary, with background first if multiclass."""
 
     @abstractmethod
-    def names(self, split: str) -> list[str]:
-        """The samples of a split, in a fixed order. Raises FileNotFoundError if the data are not there."""
+    def parts(self) -> dict[str, list[str]]:
+        """All samples of the official parts, in a fixed order: train, test and, where there is one, val."""
 
     @abstractmethod
     def sample(self, split: str, name: str, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """One image (3, size, size) uint8 and its mask, as `Split` holds them."""
+        """One image (3, size, size) uint8 and its mask, as `Split` holds them but for BORDER."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -83,6 +97,49 @@ class Source(ABC):
     @abstractmethod
     def note(self) -> str:
         """What a reader must know of these images; empty if nothing."""
+
+    @cached_property
+    def members(self) -> dict[str, list[str]]:
+        """The samples of each split.
+
+        Raises: ValueError for a name in more than one split, or more images wanted than there are.
+        """
+        splits = divide(self.parts(), self.config.folds, self.config.fold)
+        seen = Counter(name for names in splits.values() for name in names)
+        if twice := [name for name, count in seen.items() if count > 1]:
+            raise ValueError(f"{self.config.dataset}: in more than one split: {', '.join(sorted(twice)[:5])}")
+        if self.generated:
+            return splits
+        return {split: first(names, getattr(self.config, f"{split}_images")) for split, names in splits.items()}
+
+    def names(self, split: str) -> list[str]:
+        """The samples of a split, in a fixed order."""
+        return self.members[split]
+
+
+def unusable(what: str, problems: Sequence[str]) -> ValueError:
+    """The error that lists every file that cannot be used, each with its reason."""
+    lines = "".join(f"\n  {problem}" for problem in sorted(problems))
+    return ValueError(f"{what}: {len(problems)} problem{'s' * (len(problems) > 1)} in the files:{lines}")
+
+
+def divide(parts: Mapping[str, Sequence[str]], folds: int = 0, fold: int = 0) -> dict[str, list[str]]:
+    """Official parts → train, val and test. Nothing of test ever enters the others.
+
+    Without a val part, a tenth of train is held out. With `folds`, train and val together are cut into that many
+    parts by hash of the name, and val is number `fold` of them.
+    Raises: ValueError if there are more folds than names.
+    """
+    train, val, test = (sorted(parts.get(split, ())) for split in SPLITS)
+    if folds:
+        pool = by_hash([*train, *val])
+        if len(pool) < folds:
+            raise ValueError(f"folds: {folds} of {len(pool)} images cannot be made; use fewer folds")
+        val = sorted(pool[fold::folds])
+        train = sorted(set(pool) - set(val))
+    elif "val" not in parts:
+        train, val = hold_out(train)
+    return {"train": train, "val": val, "test": test}
 
 
 def by_hash(names: Sequence[str]) -> list[str]:
