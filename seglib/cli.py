@@ -57,16 +57,16 @@ def get_data(arguments) -> None:
     from seglib.data import getting
 
     study = params.read(arguments.study, arguments.set)
-    configs = {params.to_config(values): None for values in study.notebooks.values() if "dataset" in values}
-    seen = set()
-    for config in configs:
+    told = set()
+    for config in (params.to_config(values) for values in study.notebooks.values() if "dataset" in values):
         data.kind(config)
         getting.get(config.dataset)
         found = data.load(config)
-        if (key := (config.dataset, config.image_size, found.fingerprint)) not in seen:
-            sizes = ", ".join(f"{len(split)} {name}" for name, split in found.splits().items())
-            print(f"{config.dataset}, {config.image_size} px: {sizes}; every file read. {found.note}")
-            seen.add(key)
+        sizes = ", ".join(f"{len(split)} {name}" for name, split in found.splits().items())
+        line = f"{config.dataset}, {config.image_size} px: {sizes}; every file was read. {found.note}"
+        if line not in told:
+            print(line.strip())
+        told.add(line)
 
 
 def run(arguments) -> None:

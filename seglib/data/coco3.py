@@ -73,9 +73,7 @@ class Coco3(Source):
     def sample(self, split, name, size):
         entry = self.images[name]
         path = self.root / "images" / entry["file_name"]
-        image, remark = read_image(path, size, (entry["width"], entry["height"]), INSTANCES)
-        if remark:
-            self.remarks[name] = remark
+        image, self.seen[name] = read_image(path, size, (entry["width"], entry["height"]), INSTANCES)
         names = {c["id"]: c["name"] for c in self.content["categories"]}
         planes = torch.zeros((len(CLASSES), size, size), dtype=torch.uint8)
         # one object over another of its class makes 1, and so does an object in a crowd: crowds go in first
@@ -117,11 +115,8 @@ def decoded(thing: dict, entry: dict, size: int) -> torch.Tensor:
 
     try:
         shape, height, width = thing["segmentation"], entry["height"], entry["width"]
-        runs = (
-            coco.frPyObjects(shape, height, width)
-            if not isinstance(shape, dict) or isinstance(shape["counts"], list)
-            else shape
-        )
+        packed = isinstance(shape, dict) and not isinstance(shape["counts"], list)
+        runs = shape if packed else coco.frPyObjects(shape, height, width)
         pixels = coco.decode(coco.merge(runs) if isinstance(runs, list) else runs)
     except Exception as error:  # pycocotools raises bare Exceptions and TypeErrors on what it cannot read
         raise ValueError(f"object {thing.get('id')} of image {entry['file_name']} has no readable outline") from error

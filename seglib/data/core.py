@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 
@@ -37,6 +38,14 @@ class Split:
         return len(self.names)
 
 
+class File(NamedTuple):
+    """What the reading of an image file showed."""
+
+    width: int  # pixels, as a viewer shows them
+    height: int
+    remark: str  # what had to be done to read it; empty if nothing
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A source at one image size, decoded: what a run trains, chooses and tests on."""
@@ -52,7 +61,7 @@ class Dataset:
     # Test targets under each rule for the border that annotators drew (foreground, background, ignore), shaped as
     # test.masks; empty for a source whose masks have no such border.
     border_targets: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    remarks: Mapping[str, str] = field(default_factory=dict)  # image → what had to be done to read its file
+    files: Mapping[str, "File"] = field(default_factory=dict)  # image → what its file showed; none if generated
 
     @property
     def num_classes(self) -> int:
@@ -76,7 +85,7 @@ class Source(ABC):
 
     def __init__(self, config):
         self.config, self.task = config, config.task
-        self.remarks: dict[str, str] = {}  # image → what had to be done to read it, noted while decoding
+        self.seen: dict[str, File] = {}  # image → what its file showed, noted while decoding
 
     @abstractmethod
     def class_names(self) -> tuple[str, ...]:

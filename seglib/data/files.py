@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from seglib.data.core import File
+
 MAX_PIXELS = 80_000_000  # no image of a study is larger; a file that says so is broken or hostile
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # raster formats alone: no file runs an interpreter
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -17,19 +19,21 @@ ORIENTATION = 0x0112  # EXIF: how the stored pixels are to be turned; from 5 on,
 Values = Mapping[int | tuple[int, int, int], int]  # what a mask file holds (a value or a colour) → target value
 
 
-def read_pair(image: Path, mask: Path, size: int, values: Values) -> tuple[torch.Tensor, torch.Tensor, str]:
-    """An image (3, size, size), its mask (size, size), both uint8, and a remark on what had to be done, or ''.
+def read_pair(image: Path, mask: Path, size: int, values: Values) -> tuple[torch.Tensor, torch.Tensor, File]:
+    """An image (3, size, size), its mask (size, size), both uint8, and what the image's file showed.
 
     Args: values — every value (or colour) that the mask file may hold, and its target value.
     Raises: ValueError that names the file and says what is wrong with it; FileNotFoundError.
     """
     target, frame = _read_mask(mask, size, values)
-    pixels, remark = read_image(image, size, frame, mask.name)
-    return pixels, target, remark
+    pixels, file = read_image(image, size, frame, mask.name)
+    return pixels, target, file
 
 
-def read_image(path: Path, size: int, frame: tuple[int, int] | None = None, mask: str = "") -> tuple[torch.Tensor, str]:
-    """An image file as RGB, resized (bilinear, antialiased) to a square: (3, size, size) uint8; and a remark, or ''.
+def read_image(
+    path: Path, size: int, frame: tuple[int, int] | None = None, mask: str = ""
+) -> tuple[torch.Tensor, File]:
+    """An image file as RGB, resized (bilinear, antialiased) to a square: (3, size, size) uint8; and what it showed.
 
     Args: frame — width and height of its mask. They also say whether the mask was drawn on the pixels as a viewer
         turns them (after their EXIF orientation) or as they are stored; where both fit, or there is no frame, the
@@ -50,7 +54,7 @@ def read_image(path: Path, size: int, frame: tuple[int, int] | None = None, mask
         elif orientation in range(2, 9):
             remark = f"EXIF orientation {orientation} not applied, since the mask has the size of the stored pixels"
         pixels = _pixels(rgb.resize((size, size), Image.Resampling.BILINEAR), (size, size, 3))
-    return pixels.permute(2, 0, 1).contiguous(), remark
+    return pixels.permute(2, 0, 1).contiguous(), File(*frame, remark) if frame else File(*shown, remark)
 
 
 def _read_mask(path: Path, size: int, values: Values) -> tuple[torch.Tensor, tuple[int, int]]:

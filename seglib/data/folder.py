@@ -40,9 +40,7 @@ class Folder(Source):
         return {part: list(pairs) for part, pairs in self.pairs.items()}
 
     def sample(self, split, name, size):
-        image, mask, remark = read_pair(*self._pair(name), size, self.classes.table)
-        if remark:
-            self.remarks[name] = remark
+        image, mask, self.seen[name] = read_pair(*self._pair(name), size, self.classes.table)
         return image, mask
 
     def fingerprint(self):

@@ -44,9 +44,7 @@ class Isic2016(Source):
         return {part: list(pairs) for part, pairs in self.pairs.items()}
 
     def sample(self, split, name, size):
-        image, mask, remark = read_pair(*self._pair(split, name), size, MASK_VALUES)
-        if remark:
-            self.remarks[name] = remark
+        image, mask, self.seen[name] = read_pair(*self._pair(split, name), size, MASK_VALUES)
         return image, mask
 
     def fingerprint(self):

@@ -50,9 +50,7 @@ class OxfordPet(Source):
         return self.listed
 
     def sample(self, split, name, size):
-        image, mask, remark = read_pair(*self._pair(name), size, MASK_VALUES)
-        if remark:
-            self.remarks[name] = remark
+        image, mask, self.seen[name] = read_pair(*self._pair(name), size, MASK_VALUES)
         return image, mask
 
     def fingerprint(self):

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from seglib import digest, paths, runtime
-from seglib.data.core import BORDER, SPLITS, Dataset, Source, Split, unusable
+from seglib.data.core import BORDER, SPLITS, Dataset, File, Source, Split, unusable
 from seglib.progress import Count
 
 FORMAT = 2  # goes up when what is stored, or how it is decoded, changes
@@ -40,10 +40,10 @@ def dataset(source: Source, fingerprint: str) -> Dataset:
     for split, part in splits.items():
         assert len(part.names) == len(part.images) == len(part.masks), f"{folder} does not hold {split} of its source"
     rules = {rule: arrays[f"test_masks_{rule}"] for rule in source.border_rules}
-    remarks = json.loads((folder / "remarks.json").read_text())
+    files = {name: File(*seen) for name, seen in json.loads((folder / "files.json").read_text()).items()}
     return Dataset(
         config.dataset, source.task, source.class_names(), source.note(), fingerprint, **splits,
-        border_targets=rules, remarks=remarks,
+        border_targets=rules, files=files,
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _build(source: Source, scratch: Path) -> None:
     progress.finish()
     if problems:
         raise unusable(source.config.dataset, problems)
-    (scratch / "remarks.json").write_text(json.dumps(source.remarks, sort_keys=True))
+    (scratch / "files.json").write_text(json.dumps(source.seen, sort_keys=True))
 
 
 def _targets(source: Source, split: str, mask: torch.Tensor) -> dict[str, torch.Tensor]:
