@@ -55,7 +55,7 @@ def sizes(dataset: Dataset) -> pd.DataFrame:
         table = pd.concat([table[:LISTED], rest])
     if not dataset.files:
         table = pd.DataFrame({"images": [sum(map(len, dataset.splits().values()))]}, index=["drawn at its size"])
-    return table.rename_axis("width×height")
+    return table
 
 
 def image_statistics(dataset: Dataset) -> pd.DataFrame:
@@ -80,7 +80,7 @@ def checks(dataset: Dataset) -> pd.DataFrame:
         names = [dataset.splits()[split].names[row] for split, row in failed]
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
         rows[check] = {"images": len(names), "which": ", ".join(names[:LISTED]) + more}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("check")
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def failing(dataset: Dataset, count: int) -> tuple[list, list, list[str]]:

@@ -60,4 +60,5 @@ def load(config) -> Dataset:
     """
     source = open_source(config)
     dataset = store.dataset(source, source.fingerprint())
+    source.check_content()
     return dataclasses.replace(dataset, train=copies.extended(dataset, config)) if config.augmented_copies else dataset

@@ -103,6 +103,10 @@ class Source(ABC):
     def fingerprint(self) -> str:
         """Digest of all that decides the images and masks, whatever their size."""
 
+    def check_content(self) -> None:
+        """Raises ValueError for what no name and no single file can tell, once all of them were read."""
+        return
+
     @abstractmethod
     def note(self) -> str:
         """What a reader must know of these images; empty if nothing."""
@@ -157,8 +161,8 @@ def by_hash(names: Sequence[str]) -> list[str]:
 
 
 def hold_out(names: Sequence[str], fraction: float = VAL_FRACTION) -> tuple[list[str], list[str]]:
-    """Divides names into (train, val): the first `fraction` of them by hash is val, whatever the order given."""
-    held = set(by_hash(names)[: round(fraction * len(names))])
+    """Divides names into (train, val): the first `fraction` of them by hash, one at least, whatever the order given."""
+    held = set(by_hash(names)[: max(round(fraction * len(names)), len(names) > 1)])
     return sorted(n for n in names if n not in held), sorted(n for n in names if n in held)
 
 

@@ -4,12 +4,14 @@ The folder is `data_folder` under the data root; `classes.yaml` lies in it or, w
 `params/<data_folder>/`, which wins. See `classes` for what it says and `layouts` for what it need not say.
 """
 
+from functools import cached_property
 from pathlib import Path
 
-from seglib import digest, names, paths
+from seglib import digest, paths
 from seglib.data import classes, fingerprint, layouts
 from seglib.data.core import Source, unusable
 from seglib.data.files import read_pair
+from seglib.names import unknown
 
 YAML = "classes.yaml"
 
@@ -25,7 +27,7 @@ class Folder(Source):
         if not self.root.is_dir():
             here = [f.name for f in paths.data().iterdir() if f.is_dir()] if paths.data().is_dir() else []
             raise FileNotFoundError(
-                f"{names.unknown('data_folder', config.data_folder, here)} in {paths.data()}; put images and masks "
+                f"{unknown('data_folder', config.data_folder, here)} in {paths.data()}; put images and masks "
                 "there, or set SEGLIB_DATA to the folder above"
             )
         self.classes = _classes(self.root, config.data_folder)
@@ -44,26 +46,29 @@ class Folder(Source):
         return image, mask
 
     def fingerprint(self):
-        """Also finds what no name can tell: the same image in two splits.
+        table = [[code, value] for code, value in self.classes.table.items()]
+        rows = {
+            split: [[name, *(self.digests[file] for file in self._pair(name))] for name in names]
+            for split, names in self.members.items()
+        }
+        return digest.of_value([self.classes.names, table, rows])
 
-        Raises: ValueError that lists them.
-        """
-        files = {split: {name: self._pair(name) for name in names} for split, names in self.members.items()}
-        digests = fingerprint.of_files((f for s in files.values() for pair in s.values() for f in pair), self.root)
+    def check_content(self):
+        """The same image in two splits is a leak, whatever its names."""
         seen: dict[str, tuple[str, Path]] = {}
         leaks = []
-        for split, pairs in files.items():
-            for image, _ in pairs.values():
-                other, where = seen.setdefault(digests[image], (split, image))
+        for split, names in self.members.items():
+            for image in (self._pair(name)[0] for name in names):
+                other, where = seen.setdefault(self.digests[image], (split, image))
                 if other != split:
-                    leaks.append(
-                        f"{image} ({split}) is the same file as {where} ({other}); exclude one in classes.yaml"
-                    )
+                    leaks.append(f"{image} ({split}) is the same file as {where} ({other}); exclude one in {YAML}")
         if leaks:
             raise unusable(f"{self.root}: images in more than one split", leaks)
-        table = [[code, value] for code, value in self.classes.table.items()]
-        rows = {s: [[n, *(digests[f] for f in pair)] for n, pair in pairs.items()] for s, pairs in files.items()}
-        return digest.of_value([self.classes.names, table, rows])
+
+    @cached_property
+    def digests(self) -> dict[Path, str]:
+        files = (file for names in self.members.values() for name in names for file in self._pair(name))
+        return fingerprint.of_files(files, self.root)
 
     def note(self):
         notes = [self.classes.layout["note"]] if "note" in self.classes.layout else []

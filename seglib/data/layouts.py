@@ -25,7 +25,7 @@ PART = re.compile(
 MASK_SUFFIX = re.compile(
     r"[_-](segmentation|seg|masks?|labels?|l|gt|groundtruth|ground_truth|annotation|manual\d*)$", re.I
 )
-IMAGE_SUFFIX = re.compile(r"[_-](training|test|image|img|rgb)$", re.I)
+IMAGE_SUFFIX = re.compile(r"[_-](training|train|testing|test|image|img|rgb)$", re.I)
 LISTS = ("", "splits", "lists", "ImageSets/Segmentation")  # where lists of names may lie: train.txt, val.txt, test.txt
 
 
@@ -85,10 +85,10 @@ def _items(root: Path, layout: Mapping) -> tuple[list[Item], list[Item]]:
             images += _suffixed(path, part, layout, "image_suffix")
         elif kind == "either":
             rest.append((path, part))
-    ends = layout.get("mask_suffix")
+    ends, elsewhere = layout.get("mask_suffix"), bool(masks)
     for path, part in rest:  # of folders that do not say: masks there, if any, have a suffix
         is_mask = path.stem.endswith(ends) if ends else bool(MASK_SUFFIX.search(path.stem))
-        if is_mask and not (masks and not ends):
+        if is_mask and (ends or not elsewhere):
             masks += _suffixed(path, part, layout, "mask_suffix")
         else:
             images += _suffixed(path, part, layout, "image_suffix")
