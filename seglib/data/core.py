@@ -132,7 +132,8 @@ class Source(ABC):
 
 def unusable(what: str, problems: Sequence[str]) -> ValueError:
     """The error that lists every file that cannot be used, each with its reason."""
-    lines = "".join(f"\n  {problem}" for problem in sorted(problems))
+    problems = sorted(set(problems))
+    lines = "".join(f"\n  {problem}" for problem in problems)
     return ValueError(f"{what}: {len(problems)} problem{'s' * (len(problems) > 1)} in the files:{lines}")
 
 

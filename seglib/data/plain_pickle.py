@@ -100,7 +100,15 @@ def _scalar(kind: "_Kind", raw: bytes) -> tuple:
     return kind.kind, raw
 
 
+def _from_buffer(buffer: bytes, kind: "_Kind", shape: tuple, order: str) -> _Array:
+    """How protocol 5 writes an array."""
+    array = _Array()
+    array.__setstate__((1, shape, kind, order == "F", bytes(buffer)))
+    return array
+
+
 PLAIN = {
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "_reconstruct"): lambda *arguments: _Array() for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
     ("numpy", "ndarray"): _Array,

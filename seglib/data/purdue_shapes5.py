@@ -7,6 +7,7 @@ Reference: Avinash Kak, DLStudio 2.5, Purdue University.
 
 import re
 import threading
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,7 @@ class PurdueShapes5(Source):
     def __init__(self, config):
         super().__init__(config)
         self.root = paths.data() / FOLDER
-        self.content: dict[str, dict] = {}
+        self.content: dict[str, dict | ValueError] = {}
         self.lock = threading.Lock()
         found = {}
         for path in sorted(self.root.iterdir()) if self.root.is_dir() else ():
@@ -51,16 +52,11 @@ class PurdueShapes5(Source):
 
     def sample(self, split, name, size):
         part, index = name.split("_")
-        count, path = self.files[part]
-        with self.lock:
-            if part not in self.content:
-                self.content = {part: read(path)}  # one part at a time: it is large
-                if sorted(self.content[part]) != list(range(count)):
-                    raise ValueError(f"{path} holds {len(self.content[part])} images, its name says {count}")
+        images = self._images(part)
         try:
-            image, planes = _sample(self.content[part][int(index)])
+            image, planes = _sample(images[int(index)])
         except (ValueError, TypeError, IndexError, RuntimeError) as error:
-            raise ValueError(f"{path}: image {int(index)}: {error}") from None
+            raise ValueError(f"{self.files[part][1]}: image {int(index)}: {error}") from None
         if size != SIDE:
             image = F.interpolate(image[None].float(), size=(size, size), mode="bilinear", antialias=True)[0]
             image = image.round().clamp(0, 255).byte()
@@ -71,14 +67,27 @@ class PurdueShapes5(Source):
         digests = fingerprint.of_files([path for _, path in self.files.values()], self.root)
         return digest.of_value([sorted(digests.values()), self.members])
 
+    def _images(self, part: str) -> dict[int, list]:
+        """The content of a part's file, read once, also if that fails; one part at a time, for it is large."""
+        with self.lock:
+            if part not in self.content:
+                count, path = self.files[part]
+                try:
+                    self.content = {part: read(path, count)}
+                except ValueError as error:
+                    self.content = {part: error}
+            if isinstance(self.content[part], ValueError):
+                raise self.content[part]
+            return self.content[part]
+
     def note(self):
         counts = {part: count for part, (count, _) in self.files.items()}
         used = sum(len(names) for names in self.members.values())
         return "" if used == 11_000 else f"Subset of PurdueShapes5MultiObject: {used} images of {counts}"
 
 
-def read(path) -> dict[int, list]:
-    """The images of an original file, by index.
+def read(path: Path, count: int) -> dict[int, list]:
+    """The images of an original file, by index from 0 to `count`.
 
     Raises: ValueError that names the file, for a broken one, one that is not of this format, and one that holds
         anything but plain data.
@@ -88,6 +97,8 @@ def read(path) -> dict[int, list]:
         raise ValueError(f"{path} is not an original PurdueShapes5 file: expected images and labels")
     if content[1] != VALUES:
         raise ValueError(f"{path} has the labels {content[1]}, expected {VALUES}")
+    if sorted(content[0]) != list(range(count)):
+        raise ValueError(f"{path} holds {len(content[0])} images, its name says {count}")
     return content[0]
 
 
