@@ -20,7 +20,8 @@ from seglib.progress import Count
 RECORD = "downloads.sha256"  # beside the data, in sha256sum's format: what the first download gave
 ATTEMPTS = 5  # of a transfer that breaks; each goes on where the last one ended
 PATIENCE = (10, 60)  # seconds to connect, and without a single byte
-PIECE = 1 << 20  # bytes
+WAIT = 0.5  # seconds before the second attempt, doubled before each further one
+PIECE = 1 << 16  # bytes; at most this much of a broken transfer is fetched twice
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class _Resuming:
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
                 if attempt == ATTEMPTS - 1:
                     raise
-                time.sleep(min(2**attempt / 4, 4))
+                time.sleep(WAIT * 2**attempt)
         os.replace(part, output_file)
 
     def _transfer(self, url: str, part: Path) -> None:
