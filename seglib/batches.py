@@ -15,10 +15,11 @@ def training_batch(
     split: Split, indices: torch.Tensor, config: Config, epoch: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The augmented images and targets of these indices in this epoch."""
-    images, masks = split.images[indices].float() / 255, split.masks[indices]
-    if config.augments and not config.augmented_copies:  # copies are among the images already
-        fill = torch.tensor(NORMALISATION[config.normalisation][0], device=images.device)
-        images, masks = augment(images, masks, indices, epoch, config, fill)
+    images, masks = split.images[indices], split.masks[indices]
+    if not config.augments or config.augmented_copies:  # copies are among the images already
+        return prepare(images, config), masks
+    fill = torch.tensor(NORMALISATION[config.normalisation][0], device=images.device)
+    images, masks = augment(images.float() / 255, masks, indices, epoch, config, fill)
     return normalise(images, config), masks
 
 

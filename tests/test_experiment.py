@@ -174,7 +174,7 @@ def test_evaluation_moves_images_to_where_the_model_is():
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(monkeypatch):
-    monkeypatch.setattr("seglib.batches.prepare", lambda images, config: torch.full(images.shape, float("nan")))
+    monkeypatch.setattr("seglib.batches.normalise", lambda images, config: torch.full(images.shape, float("nan")))
     with pytest.raises(FloatingPointError, match="not finite in epoch 1"):
         experiment.run(TINY)
 
