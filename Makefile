@@ -12,7 +12,7 @@ export SET # reaches the shell as it is, quotes and all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup report check data test test-all lint lab lock clean
+.PHONY: help setup report check data test test-all lint lab bench lock clean
 
 help: ## show this list
 	@echo "make report                     run the demo study: outputs/demo/index.html"
@@ -43,9 +43,14 @@ lint: $(READY) ## check style of code and notebooks
 lab: $(READY) ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_dataset_exploration.ipynb
 
+bench: $(VENV)/.bench ## measure speed beside other trainers: outputs/bench/index.html
+	@$(BIN)/python -m bench.train
+
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile -q --universal --generate-hashes --no-header --extra dev --python-version 3.11 \
 	  pyproject.toml -o requirements.lock
+	@uv pip compile -q --universal --generate-hashes --no-header --extra dev --extra bench --python-version 3.11 \
+	  -c requirements.lock pyproject.toml -o bench/requirements.lock
 
 clean: ## remove reports; finished runs stay
 	@find outputs -mindepth 1 -maxdepth 1 ! -name runs ! -name README.md -exec rm -rf {} +
@@ -64,6 +69,15 @@ $(READY): requirements.lock pyproject.toml
 	  $(call INSTALL,--quiet --no-deps --no-build-isolation -e .); \
 	fi
 	@echo "fetching the ImageNet weights" && $(BIN)/seglib weights
+	@touch $@
+
+$(VENV)/.bench: $(READY) bench/requirements.lock
+	@echo "adding what the benchmarks measure against"
+	@if command -v uv >/dev/null; then \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r bench/requirements.lock; \
+	else \
+	  $(call INSTALL,--quiet --require-hashes -r bench/requirements.lock); \
+	fi
 	@touch $@
 
 # Debian's python3 may lack ensurepip: then its own pip, if there is one, installs into a .venv without pip.

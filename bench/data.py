@@ -37,7 +37,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     print(" · ".join(f"{name} {value}" for name, value in runtime.describe("cpu").items()))
-    print(f"{options.images} images, {options.size} px, batches of {options.batch}, {options.repeats} repeats, {torch.get_num_threads()} CPU threads\n")
+    threads = torch.get_num_threads()
+    print(
+        f"{options.images} images, {options.size} px, batches of {options.batch}, {options.repeats} repeats, ", end=""
+    )
+    print(f"{threads} CPU thread{'s' * (threads > 1)}\n")
     with tempfile.TemporaryDirectory() as scratch:
         if not options.isic:
             write_files(Path(scratch), options.images)
@@ -114,7 +118,7 @@ def augmenters(config: Config) -> dict[str, Callable[[], int]]:
 
     def ours() -> int:
         for indices in order:
-            training_batch(train, indices, config, 0)
+            training_batch(train.images[indices], train.masks[indices], indices, config, 0)
         return len(train)
 
     transform = per_sample(config)
@@ -182,12 +186,12 @@ class PlainDataset(torch.utils.data.Dataset):
 
 
 def epochs(config: Config, pairs) -> dict[str, Callable[[], int]]:
-    dataset, order = data.load(config), torch.arange(len(pairs)).split(config.batch_size)
+    train, order = data.load(config).train, torch.arange(len(pairs)).split(config.batch_size)
     plain = PlainDataset(pairs, config)
 
     def ours() -> int:
         for indices in order:
-            training_batch(dataset.train, indices, config, 0)
+            training_batch(train.images[indices], train.masks[indices], indices, config, 0)
         return len(pairs)
 
     def loader(workers: int) -> Callable[[], int]:

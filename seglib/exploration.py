@@ -106,7 +106,8 @@ def _failed(dataset: Dataset) -> dict[str, list[tuple[str, int]]]:
         found = (flat, ~flat & ((level < DARK) | (level > BRIGHT)), (area == 0) & (valid > 0),
                  (area == valid) & (valid > 0) & has_background, valid == 0)  # fmt: skip
         for places, where in zip(failed.values(), found, strict=True):
-            places += [(name, row) for row in where.nonzero().flatten().tolist()]
+            rows = where.nonzero().flatten().tolist()
+            places += [(name, row) for row in rows if "~" not in split.names[row]]  # a copy may lack what its image has
         for row, image in enumerate(split.names):
             if image in dataset.files and dataset.files[image].remark:
                 failed.setdefault(dataset.files[image].remark, []).append((name, row))

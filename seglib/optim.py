@@ -1,5 +1,7 @@
 """The optimizer of a run: two parameter groups by role, encoder and decoder, each with its learning rate."""
 
+import math
+
 import torch
 
 from seglib.config import Config
@@ -26,10 +28,30 @@ def build_optimizer(model: SegmentationModel, config: Config) -> torch.optim.Opt
         }
         for role, parameters in roles.items()
     ]
-    groups = [group for group in groups if group["params"]]
+    groups = [group | {"base_lr": group["lr"]} for group in groups if group["params"]]
     grouped = [id(p) for group in groups for p in group["params"]]
     trainable = [id(p) for p in model.parameters() if p.requires_grad]
     assert sorted(grouped) == sorted(trainable), "a trainable parameter is in no group, or in two"
     if config.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
-    return torch.optim.Adam(groups, lr=config.lr)
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, fused=True)
+    return torch.optim.Adam(groups, lr=config.lr, fused=True)
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, config: Config, epochs_done: float) -> None:
+    """Sets each group's learning rate to its own times the schedule's factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * schedule(config, epochs_done)
+
+
+def schedule(config: Config, epochs_done: float) -> float:
+    """The learning rates' factor in [0, 1], a function of the epochs done (steps as fractions) and of nothing else.
+
+    After the warm-up: constant 1; cosine ½(1 + cos πx) (Loshchilov and Hutter, SGDR, 2017, arXiv:1608.03983,
+    without restarts); poly (1 − x)^0.9 (Chen et al., DeepLab, 2017, arXiv:1606.00915); x from 0 to 1.
+    """
+    if epochs_done < config.warmup_epochs:
+        return epochs_done / config.warmup_epochs
+    if config.schedule == "constant":
+        return 1.0
+    x = (epochs_done - config.warmup_epochs) / (config.epochs - config.warmup_epochs)
+    return (1 + math.cos(math.pi * x)) / 2 if config.schedule == "cosine" else (1 - x) ** 0.9

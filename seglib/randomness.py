@@ -21,6 +21,11 @@ def generator(seed: int, counter: int) -> torch.Generator:
     return torch.Generator().manual_seed((offset + counter) % 2**32)
 
 
+def integer(*counters: int) -> int:
+    """A number below 2^63 that depends on these integers alone."""
+    return int.from_bytes(hashlib.sha256(repr(counters).encode()).digest()[:8], "big") >> 1
+
+
 def uniforms(seed: int, epoch: int, indices: torch.Tensor, count: int) -> torch.Tensor:
     """`count` independent numbers in [0, 1) per index, from a counter-based generator.
 

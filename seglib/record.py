@@ -1,31 +1,29 @@
 """What a finished run leaves in the store: the test split read once, and every file written from it."""
 
 import json
-import resource
-import sys
 import time
-
-import torch
 
 from seglib import atomic, metrics, runs, runtime
 from seglib.config import Config
 from seglib.data.core import Dataset
-from seglib.evaluation import Evaluation, evaluate
+from seglib.evaluation import Evaluation, Pulse, evaluate
 from seglib.models import weights
 from seglib.models.base import SegmentationModel
-from seglib.train import State
+from seglib.train import Training
 
 
-def finish(config: Config, key: str, dataset: Dataset, model: SegmentationModel, state: State, cost: dict) -> None:
+def finish(
+    config: Config, key: str, dataset: Dataset, model: SegmentationModel, training: Training, cost: dict, pulse: Pulse
+) -> None:
     """Reads the test split, once, and writes the run's files; meta.json is last and makes the run finished.
 
-    Args: cost — what training took, as meta.json holds it.
+    Args: cost — what training took, as meta.json holds it; pulse — called after each batch.
     """
     from safetensors.torch import save
 
     folder = runs.folder(key)
-    test = evaluate(model, dataset.test, config, keep=True)
-    runs.write_table(folder / "history.csv", state.history)
+    test = evaluate(model, dataset.test, config, keep=True, pulse=pulse)
+    runs.write_table(folder / "history.csv", training.history)
     runs.write_table(folder / "images.csv", _image_rows(test, dataset))
     runs.write_table(folder / "thresholds.csv", _threshold_rows(test, dataset))
     runs.write_predictions(folder / "predictions.npz", test.pred)
@@ -33,20 +31,17 @@ def finish(config: Config, key: str, dataset: Dataset, model: SegmentationModel,
     atomic.write(folder / "model.safetensors", save(weights_now))
     meta = {
         "status": "finished",
-        "best_epoch": state.best_epoch,
+        "best_epoch": training.best_epoch,
         "class_names": list(dataset.class_names),
         "images": {name: len(split) for name, split in dataset.splits().items()},
         "note": dataset.note,
         "weights": weights.describe(config.weights),
         "parameters": _parameters(model),
         **cost,
-        "peak_memory_mb": _peak_memory_mb(config.device),
         **runtime.describe(config.device),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    runs.append_event(key, {"event": "finish", "time": time.time()})
     atomic.write(folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
-    (folder / "state.pt").unlink(missing_ok=True)
 
 
 def _image_rows(test: Evaluation, dataset: Dataset):
@@ -81,11 +76,3 @@ def _parameters(model) -> dict[str, int]:
         "trainable": count(p for p in model.parameters() if p.requires_grad),
         "decoder": count(model.decoder_parameters()),
     }
-
-
-def _peak_memory_mb(device: str) -> int:
-    """Peak memory of the device, or of this process where the device is the CPU, in MB."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() // 10**6
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, in KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 10**6

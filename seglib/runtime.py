@@ -2,7 +2,9 @@
 
 import os
 import platform
+import resource
 import subprocess
+from pathlib import Path
 
 import torch
 
@@ -28,10 +30,40 @@ def device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def prepare(threads: int, seed: int) -> None:
+def precision(name: str, kind: str) -> str:
+    """`auto` as the precision a device of that kind is quick in; any other name as it is."""
+    if name != "auto":
+        return name
+    return "bfloat16" if kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+
+
+def prepare(threads: int, seed: int, deterministic: bool = True) -> None:
     """Sets what the whole process computes with, before a run."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
+    torch.use_deterministic_algorithms(deterministic)
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.backends.cudnn.benchmark = not deterministic
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32; who wants speed takes bfloat16
+
+
+def reset_peak_memory(kind: str) -> None:
+    """Starts a new peak where the system can: CUDA's own, and Linux's of this process."""
+    if kind == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    elif os.access("/proc/self/clear_refs", os.W_OK):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mb(kind: str) -> int:
+    """Peak memory of the device since the reset, or of this process where the device is the CPU, in MB."""
+    if kind == "cuda":
+        return torch.cuda.max_memory_allocated() // 10**6
+    if os.access("/proc/self/status", os.R_OK):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 // 10**6 for line in lines if line.startswith("VmHWM"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 10**6  # of macOS, in bytes
 
 
 def commit() -> str:

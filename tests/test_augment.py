@@ -22,6 +22,10 @@ def augmented(images, masks, epoch=0, indices=None, fill=FILL, **fields):
     return augment(images, masks, indices, epoch, Config(**fields), fill)
 
 
+def batch_of(split, config, epoch):
+    return training_batch(split.images, split.masks, torch.arange(len(split)), config, epoch)
+
+
 def random_batch(count=8, side=32, classes=6):
     rng = torch.Generator().manual_seed(0)
     images = torch.rand((count, 3, side, side), generator=rng)
@@ -168,14 +172,14 @@ def test_noise_has_its_standard_deviation_and_stays_in_range():
 def test_without_augmentation_a_batch_is_the_normalised_images_bit_for_bit():
     images, masks = random_batch()
     split = Split(tuple("abcdefgh"), (images * 255).byte(), masks)
-    batch, target = training_batch(split, torch.arange(8), Config(), 0)
+    batch, target = batch_of(split, Config(), 0)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in NORMALISATION["imagenet"])
     assert torch.equal(batch, (split.images.float() / 255 - mean) / std) and torch.equal(target, masks)
 
 
 def test_padding_is_zero_to_the_model():
     split = Split(("a",), torch.full((1, 3, 32, 32), 255, dtype=torch.uint8), torch.ones(1, 32, 32).byte())
-    batches = [training_batch(split, torch.tensor([0]), Config(rotation=45.0), epoch) for epoch in range(8)]
+    batches = [batch_of(split, Config(rotation=45.0), epoch) for epoch in range(8)]
     corners = torch.stack([images[0, :, 0, 0] for images, target in batches if target[0, 0, 0] == IGNORE_INDEX])
     assert len(corners) and corners.abs().min(0).values.max() < 1e-5
     assert normalise(torch.ones(1, 3, 2, 2), Config()).min() > 2
@@ -192,7 +196,7 @@ def test_fixed_copies_double_the_training_part_alone_and_are_not_changed_again()
     assert twice.test.names == plain.test.names and twice.fingerprint == plain.fingerprint
     assert all(not torch.equal(a, b) for a, b in zip(twice.train.images[5:], plain.train.images, strict=True))
     config = Config(**COPIES, augmented_copies=1)
-    first, later = (training_batch(twice.train, torch.arange(10), config, epoch) for epoch in (0, 7))
+    first, later = (batch_of(twice.train, config, epoch) for epoch in (0, 7))
     assert torch.equal(first[0], later[0]) and torch.equal(first[1], twice.train.masks)
 
 

@@ -12,6 +12,7 @@ from small import SMALL
 
 from seglib import digest
 from seglib.models import MODELS, build_model, module_of, testing
+from seglib.models.layers import PointwiseConv2d, PointwiseConvTranspose2d
 
 PRETRAINED = ("mobilenetv2_decoder", "mobilenetv2_unet", "segnet_attention", "segnet_attention_atrous")
 FROM_SCRATCH = tuple(name for name in MODELS if name not in PRETRAINED)
@@ -252,3 +253,22 @@ def test_importing_the_models_needs_nothing_but_torch():
     code = "import sys, seglib.models; print(*{'torchvision', 'pandas', 'torchinfo'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("channels", [8, 32])
+def test_strided_pointwise_convolutions_are_those_of_torch(channels):
+    ours = PointwiseConv2d(channels, 5, stride=2), PointwiseConvTranspose2d(channels, 5)
+    torchs = torch.nn.Conv2d(channels, 5, 1, 2), torch.nn.ConvTranspose2d(channels, 5, 1, 2, output_padding=1)
+    x = torch.randn(2, channels, 8, 6)
+    for mine, theirs in zip(ours, torchs, strict=True):
+        theirs.load_state_dict(mine.state_dict())
+        for layout in (torch.contiguous_format, torch.channels_last):
+            torch.testing.assert_close(mine(x.contiguous(memory_format=layout)), theirs(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_architecture_has_a_strided_pointwise_convolution_of_torchs_own(name):
+    # torch 2.15 on the CPU corrupts its memory in their backward pass: channels_last, fewer than 16 channels
+    for module in build_model(name, num_classes=1, **SMALL[name]).modules():
+        if type(module) in (torch.nn.Conv2d, torch.nn.ConvTranspose2d):
+            assert module.kernel_size != (1, 1) or module.stride == (1, 1), module

@@ -60,7 +60,7 @@ def built(name, *, training=False, num_classes=2, **options):
 
 def same(logits, expected):
     assert logits.std() > 1e-3
-    return logits.shape == expected.shape and (logits - expected).abs().max() <= 1e-5
+    return logits.shape == expected.shape and (logits - expected).abs().max() <= 1e-4  # logits are of order 1
 
 
 def munet(w, x, depth, dilations=()):

@@ -82,3 +82,10 @@ def test_every_declared_package_is_used():
     for requirement in ASKED:
         name = canonicalize_name(requirement.name)
         assert re.search(rf"\b{imported.get(name, name)}\b", source), f"{name} is declared and not used"
+
+
+def test_the_benchmarks_add_to_the_lock_and_change_none_of_its_pins():
+    more = (paths.ROOT / "bench" / "requirements.lock").read_text()
+    pins, added = (set(re.findall(r"^[\w.-]+==[^\s;\\]+", lock, re.M)) for lock in (LOCK, more))
+    assert pins <= added and {name.split("==")[0] for name in added - pins} >= {"kornia", "lightning"}
+    assert {canonicalize_name(p.split("==")[0]) for p in added - pins}.isdisjoint(p.split("==")[0] for p in pins)

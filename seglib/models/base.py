@@ -89,6 +89,13 @@ class SegmentationModel(nn.Module, ABC):
             self.encoder.eval()
         return self
 
+    def trained_state(self) -> dict[str, torch.Tensor]:
+        """The part of `state_dict()` that training can change: all of it, or all but a frozen encoder."""
+        state = self.state_dict()
+        if self.encoder_is_frozen:
+            state = {name: tensor for name, tensor in state.items() if not name.startswith("encoder.")}
+        return state
+
     def decoder_parameters(self) -> Iterator[nn.Parameter]:
         """All parameters that are not the encoder's."""
         encoder = {id(p) for p in self.encoder.parameters()} if self.encoder is not None else set()

@@ -14,6 +14,7 @@ from torch import nn
 from seglib.models.base import SegmentationModel
 from seglib.models.encoders import MobileNetV2Encoder
 from seglib.models.layers import conv_relu, decoder_widths, dropout_layer
+from seglib.models.resize import Upsample
 
 
 class DecoderBlock(nn.Sequential):
@@ -22,7 +23,7 @@ class DecoderBlock(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int, dropout: float):
         super().__init__(
             *conv_relu(in_channels, out_channels),
-            nn.Upsample(scale_factor=2, mode="bilinear"),
+            Upsample(),
             dropout_layer(dropout),
         )
 

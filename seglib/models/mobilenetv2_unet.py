@@ -7,12 +7,12 @@ block. The report gives prose; channels and skips are a reading. 7,413,985 param
 """
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from seglib.models.base import SegmentationModel
 from seglib.models.encoders import MobileNetV2Encoder
 from seglib.models.layers import conv_relu, decoder_widths, dropout_layer
+from seglib.models.resize import Upsample
 
 STRIDES = (16, 8, 4, 2, 1)  # of what each decoder block returns
 
@@ -51,7 +51,7 @@ class MobileNetV2UNet(SegmentationModel):
         super().__init__()
         self.encoder = MobileNetV2Encoder(weights, skip_strides)
         *skips, channels = self.encoder.channels
-        self.blocks = nn.ModuleList()
+        self.upsample, self.blocks = Upsample(), nn.ModuleList()
         for stride, out_channels in zip(STRIDES, decoder_widths(decoder_channels, width, blocks=5), strict=True):
             skip = skips.pop() if stride in self.encoder.strides else 0
             self.blocks.append(DecoderBlock(channels + skip, out_channels, dropout))
@@ -64,7 +64,7 @@ class MobileNetV2UNet(SegmentationModel):
     def decode(self, features: list[torch.Tensor], size: tuple[int, int]) -> torch.Tensor:
         *skips, x = features  # (N, 1280, H/32, W/32)
         for stride, block in zip(STRIDES, self.blocks, strict=True):
-            x = F.interpolate(x, scale_factor=2, mode="bilinear")
+            x = self.upsample(x)
             if stride in self.encoder.strides:
                 x = torch.cat([x, skips.pop()], dim=1)
             x = block(x)  # (N, decoder channels, H/stride, W/stride)

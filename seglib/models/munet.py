@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from seglib.models.base import SegmentationModel
-from seglib.models.layers import dilated_convs, scaled
+from seglib.models.layers import PointwiseConv2d, PointwiseConvTranspose2d, dilated_convs, scaled
 
 
 class SkipBlock(nn.Module):
@@ -42,7 +42,7 @@ class DownBlock(SkipBlock):
     """The contracting arm's block; `stride` 2 halves the resolution by a 1×1 convolution."""
 
     def __init__(self, channels: int, out_channels: int, stride: int = 1):
-        resample = nn.Conv2d(channels, out_channels, 1, stride=2) if stride == 2 else None
+        resample = PointwiseConv2d(channels, out_channels, stride=2) if stride == 2 else None
         super().__init__(nn.Conv2d, channels, out_channels, resample)
 
 
@@ -51,7 +51,7 @@ class UpBlock(SkipBlock):
 
     def __init__(self, channels: int, out_channels: int, stride: int = 1):
         # one pixel in four gets the convolution, the others the bias alone
-        resample = nn.ConvTranspose2d(channels, out_channels, 1, stride=2, output_padding=1) if stride == 2 else None
+        resample = PointwiseConvTranspose2d(channels, out_channels) if stride == 2 else None
         super().__init__(nn.ConvTranspose2d, channels, out_channels, resample)
 
 

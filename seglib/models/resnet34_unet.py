@@ -9,11 +9,11 @@ listing to the letter). 23,613,313 parameters with one class (encoder 21,284,672
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from seglib.models.base import SegmentationModel
-from seglib.models.layers import conv_relu, dropout_layer, scaled
+from seglib.models.layers import PointwiseConv2d, conv_relu, dropout_layer, scaled
+from seglib.models.resize import resize_bilinear
 
 CHANNELS, BLOCKS = (64, 128, 256, 512), (3, 4, 6, 3)  # of ResNet-34's four stages
 
@@ -27,7 +27,7 @@ def residual_stage(in_channels: int, out_channels: int, blocks: int, stride: int
     shortcut = None
     if stride != 1 or in_channels != out_channels:
         shortcut = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False), nn.BatchNorm2d(out_channels)
+            PointwiseConv2d(in_channels, out_channels, stride, bias=False), nn.BatchNorm2d(out_channels)
         )
     first = BasicBlock(in_channels, out_channels, stride, shortcut)
     return nn.Sequential(first, *(BasicBlock(out_channels, out_channels) for _ in range(blocks - 1)))
@@ -73,7 +73,7 @@ class UpBlock(nn.Module):
         self.conv = nn.Sequential(*conv_relu(out_channels + skip_channels, out_channels), dropout_layer(dropout))
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
-        x = F.interpolate(self.up(x), size=skip.shape[-2:], mode="bilinear", align_corners=True)
+        x = resize_bilinear(self.up(x), skip.shape[-2:], align_corners=True)
         return self.conv(torch.cat([x, skip], dim=1))
 
 
@@ -105,4 +105,4 @@ class ResNet34UNet(SegmentationModel):
         for block in self.blocks:
             x = block(x, skips.pop())  # 256 at /16, 128 at /8, 64 at /4, 64 at /2
         logits = self.head(x)  # (N, num_classes, H/2, W/2)
-        return F.interpolate(logits, size=size, mode="bilinear", align_corners=True)
+        return resize_bilinear(logits, size, align_corners=True)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from seglib.models.base import SegmentationModel
-from seglib.models.layers import scaled
+from seglib.models.layers import PointwiseConv2d, scaled
 
 
 def conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
@@ -42,7 +42,7 @@ class SixClassNet(SegmentationModel):
         self.upconv2 = upconv(c64, c32)
         self.conv5 = conv(c32 + c32, c32)
         self.upconv3 = upconv(c32, c16)
-        self.outconv = nn.Conv2d(c16, num_classes, 1, stride=2)
+        self.outconv = PointwiseConv2d(c16, num_classes, stride=2)
         for layer in self.children():
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
