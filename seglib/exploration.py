@@ -97,6 +97,7 @@ def _failed(dataset: Dataset) -> dict[str, list[tuple[str, int]]]:
         "one flat colour": [], "nearly black or white": [], "mask without foreground": [],
         "mask of foreground alone": [], "mask ignored as a whole": [],
     }  # fmt: skip
+    remarked: dict[str, list[tuple[str, int]]] = {}
     has_background = dataset.task != "multiclass" or "background" in dataset.class_names
     for name, split in dataset.splits().items():
         means, contrasts = _brightness(split)
@@ -110,8 +111,8 @@ def _failed(dataset: Dataset) -> dict[str, list[tuple[str, int]]]:
             places += [(name, row) for row in rows if "~" not in split.names[row]]  # a copy may lack what its image has
         for row, image in enumerate(split.names):
             if image in dataset.files and dataset.files[image].remark:
-                failed.setdefault(dataset.files[image].remark, []).append((name, row))
-    return failed
+                remarked.setdefault(dataset.files[image].remark, []).append((name, row))
+    return failed | remarked
 
 
 def augmented(dataset: Dataset, config: Config, count: int, epochs: int = 4) -> dict[str, tuple]:
