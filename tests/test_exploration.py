@@ -54,7 +54,9 @@ def test_an_image_that_came_back_changed_a_little_is_found(lesions, change):
 
 def test_each_check_finds_its_image_and_no_other(lesions):
     odd = replaced(lesions, "train", 1, image=torch.full((3, 64, 64), 90, dtype=torch.uint8))
-    odd = replaced(odd, "val", 2, image=(lesions.val.images[2].float() / 60).byte())
+    dark = torch.zeros(3, 64, 64, dtype=torch.uint8)
+    dark[:, :4] = 60
+    odd = replaced(odd, "val", 2, image=dark)
     for row, value in enumerate((0, 1, 255)):
         odd = replaced(odd, "test", row, mask=torch.full((64, 64), value, dtype=torch.uint8))
     odd.files[lesions.train.names[4]] = File(10, 10, "converted from CMYK")

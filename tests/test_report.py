@@ -67,7 +67,8 @@ def test_pages_load_nothing_from_anywhere_and_hold_tables_and_figures(made):
         assert not re.search(r"<script|(src|href)=[\"']?(https?:)?//|@import|url\(", html), name
         if name != "index.html":
             assert "data:image/png;base64," in html and "<table" in html
-    assert "NaN" not in pages(outputs / "smoke")["08_comparison.html"]
+    text = re.sub(r"base64,[^\"]*", "", pages(outputs / "smoke")["08_comparison.html"])  # a picture may spell it
+    assert "NaN" not in text
 
 
 def test_the_index_holds_scores_floors_status_and_what_the_data_are(made):
