@@ -48,7 +48,7 @@ def read(study: str, overrides: str = "") -> Study:
     for file in (paths.PARAMS / study).iterdir():
         if not re.fullmatch(r"(\d\d_\w+|reported|classes)\.yaml", file.name):
             raise ValueError(
-                f"{_short(file)} is neither <notebook>.yaml, reported.yaml nor classes.yaml; rename or remove it"
+                f"{_short(file)} is neither <notebook>.yaml nor reported.yaml nor classes.yaml; rename or remove it"
             )
     reported(study)
     notebooks = {}
