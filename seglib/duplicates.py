@@ -14,7 +14,7 @@ BITS = 16  # a hash has 16 × 16 of them
 NEAR = 26  # bits that may differ, of 256
 ALIKE = 0.97  # least correlation of the thumbnails, 16 × 16 in colour
 PAIRS = (("train", "test"), ("val", "test"), ("train", "val"))
-BATCH = 1024
+BATCH = 1024  # images compared with all others at once
 
 
 def near_duplicates(dataset: Dataset) -> pd.DataFrame:
@@ -40,13 +40,13 @@ def difference_hash(images: torch.Tensor) -> torch.Tensor:
 
 def _signatures(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
     """Hashes (N, 256) and thumbnails (N, 768) of mean 0 and length 1, of the images that are no copies."""
-    originals = [i for i, name in enumerate(split.names) if "~" not in name]
+    originals = sum("~" not in name for name in split.names)  # they come first
     hashes, thumbs = [torch.empty(0, BITS**2)], [torch.empty(0, 3 * BITS**2)]
-    for images in split.images[: len(originals)].split(BATCH):
+    for images, _ in split.batches():
         hashes.append(difference_hash(images))
         flat = F.interpolate(images.float(), size=(BITS, BITS), mode="area").flatten(1)
         thumbs.append(F.normalize(flat - flat.mean(1, keepdim=True), dim=1))
-    return torch.cat(hashes), torch.cat(thumbs)
+    return torch.cat(hashes)[:originals], torch.cat(thumbs)[:originals]
 
 
 def _pairs(dataset: Dataset, signatures: dict, one: str, other: str) -> list[tuple]:

@@ -10,7 +10,6 @@ from seglib.config import Config
 from seglib.data.augment import augment
 from seglib.data.core import NORMALISATION, Dataset, Split
 
-BATCH = 256  # images looked at at once, so that a set may be larger than memory
 FLAT = 2.0  # standard deviation over an image, of 255, below which it shows nothing
 DARK, BRIGHT = 8, 247  # mean brightness beyond which it hardly shows anything
 LISTED = 8  # names given of the images that a check found
@@ -146,7 +145,7 @@ def save_splits(dataset: Dataset, study: str) -> str:
 
 def mean_images(dataset: Dataset) -> dict[str, torch.Tensor]:
     """The training set's mean image (3, S, S) and its mean foreground (S, S), both in [0, 1]."""
-    sums = sum(batch.float().sum(0) for batch in dataset.train.images.split(BATCH))
+    sums = sum(images.float().sum(0) for images, _ in dataset.train.batches())
     foreground = sum(f.float().sum(0) for f in _foreground(dataset, dataset.train))
     return {"mean image": sums / len(dataset.train) / 255, "mean foreground": foreground / len(dataset.train)}
 
@@ -165,7 +164,7 @@ def _foreground(dataset: Dataset, split: Split) -> Iterator[torch.Tensor]:
 
 
 def _one_hot(dataset: Dataset, split: Split) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    for masks in split.masks.split(BATCH):
+    for _, masks in split.batches():
         yield metrics.one_hot(masks, dataset.task, dataset.num_classes)
 
 
@@ -180,7 +179,7 @@ def _valid_pixels(dataset: Dataset, split: Split) -> torch.Tensor:
 def _brightness(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of each image's channels, both (N, 3), in 0 to 255."""
     rows = []
-    for images in split.images.split(BATCH):
+    for images, _ in split.batches():
         pixels = images.float().flatten(2)
         rows.append((pixels.mean(2), pixels.std(2)))
     means, deviations = zip(*rows, strict=True)

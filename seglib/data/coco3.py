@@ -91,12 +91,10 @@ class Coco3(Source):
         return digest.of_value([entries, list(fingerprint.of_files(files, self.root).values())])
 
     def note(self):
-        used = sum(len(names) for names in self.members.values())
-        return (
-            f"COCO images with {', '.join(CLASSES)}: {used} images, too few for a figure of merit"
-            if used < 1000
-            else ""
-        )
+        used, few = sum(len(names) for names in self.members.values()), 1000
+        if used < few:
+            return f"Subset of COCO's images with {', '.join(CLASSES)}: {used} images, too few for a figure of merit"
+        return f"Subset of {used} of {len(self.images)} images" if used < len(self.images) else ""
 
 
 def chosen_objects(content: dict) -> dict[int, list[dict]]:

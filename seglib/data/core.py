@@ -3,7 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import torch
 SPLITS = ("train", "val", "test")
 IGNORE_INDEX = 255  # in a target, never in a file: a source maps what its files hold to target values
 BORDER = 254  # in a stored mask: the border that annotators drew, until a rule gives it a target value
+LOOKED_AT = 4_000_000  # pixels of a split at once
 VAL_FRACTION = 0.1  # of the official training part, where a set has no validation part of its own
 
 NORMALISATION = {  # mean and std per channel, of images scaled to [0, 1]
@@ -36,6 +37,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Images and masks a few at a time, so that a split larger than memory can be looked at."""
+        few = max(1, LOOKED_AT // self.images[0, 0].numel()) if len(self) else 1
+        return zip(self.images.split(few), self.masks.split(few), strict=True)
 
 
 class File(NamedTuple):

@@ -4,9 +4,10 @@ Read from the names of folders and files, as the common layouts use them; what i
 to write into `classes.yaml`, never a guess.
 """
 
+import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -27,6 +28,8 @@ MASK_SUFFIX = re.compile(
 )
 IMAGE_SUFFIX = re.compile(r"[_-](training|train|testing|test|image|img|rgb)$", re.I)
 LISTS = ("", "splits", "lists", "ImageSets/Segmentation")  # where lists of names may lie: train.txt, val.txt, test.txt
+
+DEPTH = 6  # of folders in folders, so that a link to itself ends
 
 
 @dataclass(frozen=True)
@@ -71,20 +74,18 @@ def parts(root: Path, layout: Mapping) -> dict[str, dict[str, tuple[Path, Path]]
 def _items(root: Path, layout: Mapping) -> tuple[list[Item], list[Item]]:
     """The images and the masks among the files below a folder."""
     images, masks, rest = [], [], []
-    for path in sorted(root.rglob("*")):
-        folders = path.relative_to(root).parts[:-1]
-        if path.suffix.lower() not in SUFFIXES or any(p.startswith((".", "__MACOSX")) for p in (*folders, path.name)):
-            continue
-        if any(fnmatch(path.name, str(p)) or fnmatch(path.stem, str(p)) for p in layout.get("exclude", [])):
-            continue
-        kind = _kind(folders, layout)
+    for folders, paths in _folders(root):
         part = next((m[1] for f in reversed(folders) if (m := PART.search(f.lower()))), "").replace("trainval", "train")
-        if kind == "mask":
-            masks += _suffixed(path, part, layout, "mask_suffix")
-        elif kind == "image":
-            images += _suffixed(path, part, layout, "image_suffix")
-        elif kind == "either":
-            rest.append((path, part))
+        kind = _kind(folders, layout)
+        for path in paths:
+            if any(fnmatch(path.name, str(p)) or fnmatch(path.stem, str(p)) for p in layout.get("exclude", [])):
+                continue
+            if kind == "mask":
+                masks += _suffixed(path, part, layout, "mask_suffix")
+            elif kind == "image":
+                images += _suffixed(path, part, layout, "image_suffix")
+            elif kind == "either":
+                rest.append((path, part))
     ends, elsewhere = layout.get("mask_suffix"), bool(masks)
     for path, part in rest:  # of folders that do not say: masks there, if any, have a suffix
         is_mask = path.stem.endswith(ends) if ends else bool(MASK_SUFFIX.search(path.stem))
@@ -93,6 +94,14 @@ def _items(root: Path, layout: Mapping) -> tuple[list[Item], list[Item]]:
         else:
             images += _suffixed(path, part, layout, "image_suffix")
     return images, masks
+
+
+def _folders(root: Path) -> Iterator[tuple[tuple[str, ...], list[Path]]]:
+    """Every folder below (links are followed) as its names from the root, with the image files in it."""
+    for here, below, names in os.walk(root, followlinks=True):
+        folders = Path(here).relative_to(root).parts
+        below[:] = sorted(b for b in below if not b.startswith((".", "__MACOSX")) and len(folders) < DEPTH)
+        yield folders, [Path(here, n) for n in sorted(names) if n[0] != "." and Path(n).suffix.lower() in SUFFIXES]
 
 
 def _kind(folders: tuple[str, ...], layout: Mapping) -> str:
@@ -121,10 +130,11 @@ def _paired(root: Path, images: list[Item], masks: list[Item]) -> dict[tuple[str
     problems: list[str] = []
     by_stem: dict[tuple[str, str], Item] = {}
     for image in images:
-        for key in {(part, stem) for part in (image.part, "*") for stem in (image.stem, image.short)}:
-            by_stem.setdefault(key, image)
-        if by_stem[image.part, image.stem] is not image:
-            problems.append(_twice("image", image.stem, image.path, by_stem[image.part, image.stem].path))
+        if (first := by_stem.setdefault((image.part, image.stem), image)) is not image:
+            problems.append(_twice("image", image.stem, image.path, first.path))
+    for image in images:
+        for part, stem in ((image.part, image.short), ("*", image.stem), ("*", image.short)):
+            by_stem.setdefault((part, stem), image)
     found: dict[Path, Path] = {}
     for mask in masks:
         part = mask.part or "*"  # masks may lie together though images do not
