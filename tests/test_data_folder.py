@@ -138,6 +138,19 @@ def pairs(root, count=10, value=255):
         put(root, f"masks/{i}.png", half(value))
 
 
+def test_folders_may_be_links_and_names_may_look_like_suffixes(root, tmp_path):
+    for i, stem in enumerate(("a", "a-img", "b_l", "b_r", "c_test", "d_mask")):  # none of these is a suffix here
+        put(tmp_path / "elsewhere", f"i/{stem}.png", "picture")
+        put(tmp_path / "elsewhere", f"m/{stem}.png", half(255) if i % 2 else half(0))
+    (root / "images").symlink_to(tmp_path / "elsewhere" / "i")
+    (root / "masks").symlink_to(tmp_path / "elsewhere" / "m")
+    dataset = load(root, LESION)
+    full = {
+        n: int(m.max()) for split in dataset.splits().values() for n, m in zip(split.names, split.masks, strict=True)
+    }
+    assert full == {"a": 0, "a-img": 1, "b_l": 0, "b_r": 1, "c_test": 0, "d_mask": 1}
+
+
 def test_lists_of_names_make_the_splits(root):
     pairs(root)
     (root / "train.txt").write_text("images/1.png masks/1.png\n4\n0.png\n\n")

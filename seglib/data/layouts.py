@@ -132,9 +132,10 @@ def _paired(root: Path, images: list[Item], masks: list[Item]) -> dict[tuple[str
     for image in images:
         if (first := by_stem.setdefault((image.part, image.stem), image)) is not image:
             problems.append(_twice("image", image.stem, image.path, first.path))
-    for image in images:
-        for part, stem in ((image.part, image.short), ("*", image.stem), ("*", image.short)):
-            by_stem.setdefault((part, stem), image)
+    for stem in ("stem", "short"):  # a whole stem goes before a short one, whichever file comes first
+        for image in images:
+            for part in (image.part, "*"):
+                by_stem.setdefault((part, getattr(image, stem)), image)
     found: dict[Path, Path] = {}
     for mask in masks:
         part = mask.part or "*"  # masks may lie together though images do not

@@ -40,7 +40,7 @@ class PurdueShapes5(Source):
         if found.keys() != FILES.keys():
             raise FileNotFoundError(
                 f"PurdueShapes5 not found in {self.root}; expected {' and '.join(FILES.values())}. "
-                "`make data STUDY=shapes5` downloads them; or set SEGLIB_DATA to the folder above"
+                "`make data` downloads them for a study with this dataset; or set SEGLIB_DATA to the folder above"
             )
         self.files = {part: max(numbered) for part, numbered in found.items()}  # the largest: Kak gives 20s to try
 
