@@ -79,7 +79,7 @@ def frozen_step(rounds: int) -> dict:
         )
         dataset, model = experiment.build(config)
         training = Training(model, dataset, config, torch.device(config.device))
-        training._train_one_epoch(lambda: None)  # encodes
+        training._train_one_epoch()  # encodes
         ratios = []
         for _ in range(3 * rounds):
             kept, own = _epoch_of(training), _decoder_steps(training)
@@ -93,7 +93,7 @@ def frozen_step(rounds: int) -> dict:
 def _epoch_of(training: Training) -> float:
     training.step, training.sums = 0, {}
     started = time.perf_counter()
-    training._train_one_epoch(lambda: None)
+    training._train_one_epoch()
     training._means()
     return time.perf_counter() - started
 

@@ -11,7 +11,6 @@ from seglib.data.augment import augment
 from seglib.data.core import NORMALISATION, Split
 from seglib.feed import Feed
 from seglib.memory import Budget
-from seglib.models.base import SegmentationModel
 
 Forward = Callable[[torch.Tensor], torch.Tensor]  # images (N, 3, H, W) → logits
 
@@ -89,6 +88,6 @@ def autocast(config: Config, device: torch.device) -> contextlib.AbstractContext
     return torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else contextlib.nullcontext()
 
 
-def compiled(model: SegmentationModel, function: Callable, config: Config) -> Callable:
-    """A function of the model as the config runs it."""
+def compiled(function: Callable, config: Config) -> Callable:
+    """A model, or a method of it, as the config runs it."""
     return function if config.compile == "none" else torch.compile(function, mode=config.compile)

@@ -25,11 +25,21 @@ class Features:
     """A split as batches of a frozen encoder's features; takes the place of `batches.Images`.
 
     Args: images — the split; decode — the model's, or a compiled form of it; budget — of what may be resident;
-        views — draws of the augmentation that are kept, 0 for the images as they are.
+        views — draws of the augmentation that are kept, 0 for the images as they are; pulse — called after each
+        part that is encoded.
     """
 
-    def __init__(self, images: Images, model: SegmentationModel, decode: Callable, budget: Budget, views: int = 0):
+    def __init__(
+        self,
+        images: Images,
+        model: SegmentationModel,
+        decode: Callable,
+        budget: Budget,
+        views: int = 0,
+        pulse: Callable[[], None] = lambda: None,
+    ):
         self.images, self.model, self.decode, self.budget, self.views = images, model, decode, budget, views
+        self.pulse = pulse
         self.config, self.device = images.config, images.device
         self.kept: list[torch.Tensor] = []  # per feature (views · N, C · h · w), in the order it has in memory
         self.layouts: list[tuple] = []  # shape and strides of each feature of an image, as the encoder left it
@@ -55,14 +65,16 @@ class Features:
 
     def _fill(self, view: int, epoch: int | None) -> None:
         first = view * len(self)
-        for indices, images, target in self.images.batches(torch.arange(len(self)).split(PART), epoch):
+        for _, images, target in self.images.batches(torch.arange(len(self)).split(PART), epoch):
             features = encode(self.model, images, self.config)
             if not self.kept:
                 self._allocate(features, target)
-            rows = slice(first + int(indices[0]), first + int(indices[-1]) + 1)
+            rows = slice(first, first + len(images))
+            first = rows.stop
             for kept, feature in zip(self.kept, features, strict=True):
                 kept[rows] = feature.as_strided((len(feature), kept.shape[1]), (kept.shape[1], 1))
             self.masks[rows] = target
+            self.pulse()
         self.filled.add(view)
 
     def _allocate(self, features: list[torch.Tensor], target: torch.Tensor) -> None:

@@ -17,7 +17,7 @@ from seglib import metrics
 from seglib.batches import Images, compiled, is_augmented, passes
 from seglib.config import Config
 from seglib.data.core import Dataset, Split
-from seglib.evaluation import Evaluation, criterion_of, score
+from seglib.evaluation import Evaluation, Pulse, criterion_of, no_pulse, score
 from seglib.features import Features, can_be_kept
 from seglib.memory import Budget
 from seglib.models.base import SegmentationModel
@@ -69,6 +69,7 @@ class Training:
         self.history: list[dict] = []
         self.best_model: dict[str, torch.Tensor] = {}
         self.seconds = {"train": 0.0, "val": 0.0}
+        self.pulse: Pulse = no_pulse
         if state is not None:
             self._go_on(state)
 
@@ -82,19 +83,20 @@ class Training:
         """Steps in an epoch."""
         return math.ceil(len(self.train) / self.config.batch_size)
 
-    def run(self, pulse: Callable[[], None] = lambda: None, on_epoch: Callable[[dict], None] = lambda row: None):
+    def run(self, pulse: Pulse = no_pulse, on_epoch: Callable[[dict], None] = lambda row: None):
         """Trains until finished and leaves the chosen epoch's weights in the model.
 
-        Args: pulse — called after every step and validation batch, whenever `state` is whole; on_epoch — called
-            with each new row of the history.
+        Args: pulse — called after every step, encoded part and validation batch, whenever `state` is whole;
+            on_epoch — called with each new row of the history.
         Raises: FloatingPointError if a loss is not finite.
         """
+        self.pulse = pulse
         while not self.finished:
             with self._timed("train"):
-                self._train_one_epoch(pulse)
+                self._train_one_epoch()
                 means = self._means()
             with self._timed("val"):
-                row = {"epoch": self.epoch + 1, **means, **self._validate(pulse)}
+                row = {"epoch": self.epoch + 1, **means, **self._validate()}
             self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
             if _better(row, self.history[: self.best_epoch][-1:], self.config.select_by):
                 self.best_epoch = self.epoch
@@ -121,13 +123,14 @@ class Training:
         self.best_epoch, self.best_model, self.seconds = state.best_epoch, state.best_model, dict(state.seconds)
 
     def _split(self, split: Split, views: int = 0) -> Images | Features:
-        forward = compiled(self.model, self.model, self.config)
+        forward = compiled(self.model, self.config)
         images = Images(split, self.config, self.device, forward, self.budget)
         if not self.keep_features:
             return images
-        return Features(images, self.model, compiled(self.model, self.model.decode, self.config), self.budget, views)
+        decode = compiled(self.model.decode, self.config)
+        return Features(images, self.model, decode, self.budget, views, pulse=lambda: self.pulse())
 
-    def _train_one_epoch(self, pulse: Callable[[], None]) -> None:
+    def _train_one_epoch(self) -> None:
         """The steps of the epoch that are left."""
         self.model.train()
         batches = self._order().split(self.config.batch_size)[self.step :]
@@ -146,7 +149,7 @@ class Training:
             self.step += 1
             if self.device.type == "cpu":  # where looking costs nothing; a GPU is asked once an epoch
                 self._check_finite()
-            pulse()
+            self.pulse()
 
     @contextlib.contextmanager
     def _timed(self, part: str):
@@ -180,8 +183,8 @@ class Training:
         self._check_finite()
         return {name: float(v) / len(self.train) for name, v in self.sums.items() if name != "not_finite"}
 
-    def _validate(self, pulse: Callable[[], None]) -> dict[str, float]:
-        return _validation_row(score(self.model, self.val, self.config, pulse=pulse), self.config)
+    def _validate(self) -> dict[str, float]:
+        return _validation_row(score(self.model, self.val, self.config, pulse=self.pulse), self.config)
 
 
 def _validation_row(evaluation: Evaluation, config: Config) -> dict[str, float]:

@@ -3,6 +3,7 @@
 Alone: pytest tests/test_train.py
 """
 
+import dataclasses
 import hashlib
 import json
 import signal
@@ -16,12 +17,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from small import SMALL
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seglib import batches, checkpoint, efficiency, experiment, memory, optim, paths, runs
 from seglib.batches import Images
 from seglib.config import Config
+from seglib.evaluation import evaluate
 from seglib.features import Features
-from seglib.models import MODELS
+from seglib.models import MODELS, build_model
 from seglib.models.base import SegmentationModel
 from seglib.models.encoders import MobileNetV2Encoder
 from seglib.models.resize import BilinearResize
@@ -351,6 +354,40 @@ def test_every_architecture_trains_to_the_same_bytes_twice_on_a_gpu():
     for model in MODELS:
         config = TINY.with_(model=model, model_options=SMALL[model], image_size=64, device="cuda")
         assert bytes_of(trained(config)) == bytes_of(trained(config))
+
+
+@pytest.mark.parametrize(
+    ("model", "changes"),
+    [
+        ("mobilenetv2_unet", {"encoder": "frozen", "feature_views": 2}),
+        ("mobilenetv2_decoder", {}),
+        ("resnet34_unet", {"clip_norm": 1.0}),
+        ("munet", {"task": "planes", "dataset": "shapes", "loss": {"mse": 1.0, "dice": 20.0}}),
+    ],
+)
+def test_on_a_gpu_no_tensor_is_left_behind(model, changes, monkeypatch):
+    # torch's fake tensors have a device and no values: a CPU tensor that meets a CUDA one is an error, as on a GPU
+    config = TINY.with_(model=model, model_options=SMALL[model], image_size=64, **changes)
+    dataset, classes = experiment.data.load(config), len(experiment.data.open_source(config).class_names())
+    config = config.with_(device="cuda", accumulate=2)
+    monkeypatch.setattr(torch.Tensor, "backward", lambda self: None)  # autograd's engine wants a real device
+    monkeypatch.setattr(memory, "total", lambda device: 2**33)
+    monkeypatch.setattr(Training, "_means", lambda self: {"train_loss": 1.0})  # reading a value needs one
+    monkeypatch.setattr("seglib.train._validation_row", lambda *a: {"val_loss": 1.0, "val_iou": 0.5, "val_dice": 0.5})
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        splits = {name: valueless(split) for name, split in dataset.splits().items()}
+        with torch.device("cuda"):
+            net = build_model(model, num_classes=classes, **SMALL[model])
+        if config.encoder == "frozen":
+            net.freeze_encoder()
+        Training(net, dataclasses.replace(dataset, **splits), config, torch.device("cuda")).run()
+        evaluation = evaluate(net, splits["test"], config, keep=True)
+    assert evaluation.counts.shape == (5, classes, 4) and evaluation.counts.device.type == "cpu"
+
+
+def valueless(split):
+    images, masks = (torch.empty(t.shape, dtype=t.dtype) for t in (split.images, split.masks))
+    return dataclasses.replace(split, images=images, masks=masks)
 
 
 def test_operations_are_counted_forward_and_backward_and_by_group():
