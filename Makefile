@@ -12,7 +12,7 @@ export SET # reaches the shell as it is, quotes and all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup report check test test-all lint lab bench lock clean
+.PHONY: help setup report check data test test-all lint lab bench lock clean
 
 help: ## show this list
 	@echo "make report                     run the demo study: outputs/demo/index.html"
@@ -27,6 +27,9 @@ report: $(READY) ## run a study's notebooks and render its pages
 
 check: $(READY) ## check a study's parameters, data and weights; run nothing
 	@$(BIN)/seglib check $(STUDY) --set "$$SET"
+
+data: $(READY) ## download, verify, unpack and check a study's data
+	@$(BIN)/seglib data $(STUDY) --set "$$SET"
 
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest -m 'not long'

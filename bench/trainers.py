@@ -19,7 +19,7 @@ from torchvision.transforms import InterpolationMode
 
 from bench.smp_unet import SmpUnet
 from seglib import data, experiment, paths
-from seglib.batches import NORMALISATION
+from seglib.data.core import NORMALISATION
 from seglib.train import Training
 
 

@@ -8,16 +8,10 @@ import torch
 
 from seglib.config import Config
 from seglib.data.augment import augment
-from seglib.data.core import Split
+from seglib.data.core import NORMALISATION, Split
 from seglib.feed import Feed
 from seglib.memory import Budget
-from seglib.randomness import uniforms
 
-NORMALISATION = {  # mean and std per channel, of images scaled to [0, 1]
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5,) * 3, (0.5,) * 3),
-    "raw": ((0.0,) * 3, (1.0,) * 3),
-}
 Forward = Callable[[torch.Tensor], torch.Tensor]  # images (N, 3, H, W) → logits
 
 
@@ -56,14 +50,11 @@ def training_batch(
     images: torch.Tensor, masks: torch.Tensor, indices: torch.Tensor, config: Config, epoch: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The augmented images and targets of these indices of the split in this epoch."""
-    return augment(
-        prepare(images, config),
-        masks,
-        uniforms(config.seed, epoch, indices, 3),
-        horizontal=config.horizontal_flip,
-        vertical=config.vertical_flip,
-        rotation=config.rotation,
-    )
+    if not is_augmented(config):
+        return prepare(images, config), masks
+    fill = torch.tensor(NORMALISATION[config.normalisation][0], device=images.device)
+    images, masks = augment(images.float() / 255, masks, indices, epoch, config, fill)
+    return normalise(images, config), masks
 
 
 def passes(batch: torch.Tensor, config: Config) -> tuple[torch.Tensor, ...]:
@@ -74,13 +65,18 @@ def passes(batch: torch.Tensor, config: Config) -> tuple[torch.Tensor, ...]:
 
 def is_augmented(config: Config) -> bool:
     """Whether what the model is trained on differs from epoch to epoch."""
-    return bool(config.horizontal_flip or config.vertical_flip or config.rotation)
+    return config.augments and not config.augmented_copies  # copies are among the images already
 
 
 def prepare(images: torch.Tensor, config: Config) -> torch.Tensor:
     """Images (N, 3, H, W) uint8 → float32, normalised, in the config's memory format."""
+    return normalise(images.float() / 255, config)
+
+
+def normalise(images: torch.Tensor, config: Config) -> torch.Tensor:
+    """Images (N, 3, H, W) float in [0, 1] → normalised, in the config's memory format."""
     mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in NORMALISATION[config.normalisation])
-    return ((images.float() / 255 - mean) / std).contiguous(memory_format=memory_format(config))
+    return ((images - mean) / std).contiguous(memory_format=memory_format(config))
 
 
 def memory_format(config: Config) -> torch.memory_format:

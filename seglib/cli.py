@@ -51,6 +51,24 @@ def make_report(arguments) -> int:
     return int(not all(isinstance(error, FileNotFoundError) for error in failures.values()))  # data may be elsewhere
 
 
+def get_data(arguments) -> None:
+    """Downloads, verifies, unpacks and checks the data of a study; what is there already is only checked."""
+    from seglib import data
+    from seglib.data import getting
+
+    study = params.read(arguments.study, arguments.set)
+    told = set()
+    for config in (params.to_config(values) for values in study.notebooks.values() if "dataset" in values):
+        data.kind(config)
+        getting.get(config.dataset)
+        found = data.load(config)
+        sizes = ", ".join(f"{len(split)} {name}" for name, split in found.splits().items())
+        line = f"{config.dataset}, {config.image_size} px: {sizes}; every file was read. {found.note}"
+        if line not in told:
+            print(line.strip())
+        told.add(line)
+
+
 def run(arguments) -> None:
     """Trains one config given as name=value pairs, or finds it in the store; prints its key and scores."""
     from seglib import config, experiment, tables
@@ -84,7 +102,7 @@ def _address(page) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="seglib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for name, function in {"check": check, "report": make_report}.items():
+    for name, function in {"check": check, "data": get_data, "report": make_report}.items():
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.add_argument("study", nargs="?", default="demo", help="a folder of params/ (default: demo)")
         command.add_argument("--set", default="", metavar="'name=value …'", help="overridden parameters")

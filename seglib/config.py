@@ -15,6 +15,7 @@ _NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
 
 CHOICES = {
     "task": ("binary", "multiclass", "planes"),
+    "border": ("foreground", "background", "ignore"),
     "normalisation": ("imagenet", "half", "raw"),
     "encoder": ("fine_tune", "frozen"),
     "optimizer": ("adam", "sgd"),
@@ -25,7 +26,8 @@ CHOICES = {
     "compile": ("none", "default", "reduce-overhead"),
 }
 MINIMUM = {
-    "image_size": 32, "train_images": 0, "val_images": 0, "test_images": 0, "data_seed": 0, "rotation": 0,
+    "image_size": 32, "train_images": 0, "val_images": 0, "test_images": 0, "data_seed": 0, "folds": 0, "fold": 0,
+    "rotation": 0, "color_jitter": 0, "noise": 0, "augmented_copies": 0,
     "batch_size": 1, "epochs": 1, "seed": 0, "threads": 0, "momentum": 0, "warmup_epochs": 0, "patience": 0,
     "accumulate": 0, "feature_views": 0,
 }  # fmt: skip
@@ -41,16 +43,25 @@ class Config:
     # data
     dataset: str = "lesions"  # a name in seglib.data.SOURCES
     task: str = "binary"  # binary, multiclass or planes; the source must offer it
+    data_folder: str = ""  # of dataset folder: the folder under the data root that holds images, masks, classes.yaml
     image_size: int = 128  # pixels; images and masks are resized to a square of this side
     train_images: int = 0  # how many training images to use; 0 = all the source has
     val_images: int = 0  # how many validation images; 0 = all
     test_images: int = 0  # how many test images; 0 = all
     data_seed: int = 0  # seed of a generated source
+    folds: int = 0  # cross-validation: cut train and val into this many parts by hash of the name; 0 = off
+    fold: int = 0  # which of the folds is val, counted from 0; the others are train
+    border: str = "foreground"  # the side of a border that annotators drew (oxford_pet): foreground, background, ignore
     normalisation: str = "imagenet"  # imagenet (its mean and std), half (0.5, 0.5) or raw (0 to 1)
-    # augmentation of the training images, drawn anew in every epoch
+    # augmentation of the training images, drawn anew in every epoch (see seglib.data.augment)
     horizontal_flip: bool = False  # mirror left-right with probability 0.5
     vertical_flip: bool = False  # mirror top-bottom with probability 0.5
     rotation: float = 0.0  # degrees; the angle is uniform in ± this
+    crop: float = 1.0  # least side of a random square crop, as a share of the image's; resized back; 1 = off
+    color_jitter: float = 0.0  # strength s: brightness, contrast, saturation × (1 ± s), hue turned by ± s/4; 0 = off
+    noise: float = 0.0  # standard deviation of Gaussian noise on images scaled to 0 to 1; 0 = off
+    joint_transforms: bool = True  # one geometry for image and mask; false is report 1's fault, one for each
+    augmented_copies: int = 0  # fixed augmented copies of each training image, added to train; then none per epoch
     # model
     model: str = "mobilenetv2_decoder"  # a name in seglib.models.MODELS, or module:Name
     model_options: dict = field(default_factory=dict)  # keywords of that model
@@ -99,6 +110,7 @@ class Config:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value}, expected a positive number")
+        self._check_data()
         self._check_pairs()
 
     def _check_pairs(self) -> None:
@@ -113,6 +125,25 @@ class Config:
             raise ValueError(f"accumulate is {self.accumulate}, more than the {self.batch_size} images of a batch")
         if self.warmup_epochs > self.epochs:
             raise ValueError(f"warmup_epochs are {self.warmup_epochs}, more than the {self.epochs} epochs")
+
+    def _check_data(self) -> None:
+        """Raises for a fold, a crop or an augmentation out of its range."""
+        if self.folds == 1 or self.fold >= max(self.folds, 1):
+            raise ValueError(f"fold {self.fold} of folds {self.folds}; expected folds of at least 2 and fold below it")
+        if not 0.1 <= self.crop <= 1:
+            raise ValueError(f"crop is {self.crop}, expected a share of the side from 0.1 to 1 (off)")
+        if self.color_jitter > 1:
+            raise ValueError(f"color_jitter is {self.color_jitter}, expected a strength from 0 to 1")
+        if self.noise > 1:
+            raise ValueError(f"noise is {self.noise}, expected a share of the range from black to white, 0 to 1")
+        if self.augmented_copies and not self.augments:
+            raise ValueError("augmented_copies without an augmentation would repeat the images; switch one on")
+
+    @property
+    def augments(self) -> bool:
+        """Whether any augmentation is switched on."""
+        geometry = self.horizontal_flip or self.vertical_flip or self.rotation > 0 or self.crop < 1
+        return geometry or self.color_jitter > 0 or self.noise > 0
 
     def with_(self, **changes) -> "Config":
         """A copy with some fields changed; unknown fields are an error."""

@@ -48,8 +48,10 @@ def read(study: str, overrides: str = "") -> Study:
         raise ValueError(names.unknown("study", study, studies()))
     changes = parse_overrides(overrides)
     for file in (paths.PARAMS / study).iterdir():
-        if not re.fullmatch(r"(\d\d_\w+|reported)\.yaml", file.name):
-            raise ValueError(f"{_short(file)} is neither <notebook>.yaml nor reported.yaml; rename or remove it")
+        if not re.fullmatch(r"(\d\d_\w+|reported|classes)\.yaml", file.name):
+            raise ValueError(
+                f"{_short(file)} is neither <notebook>.yaml nor reported.yaml nor classes.yaml; rename or remove it"
+            )
     reported(study)
     notebooks = {}
     for file in sorted((paths.PARAMS / study).glob("[0-9][0-9]_*.yaml")):

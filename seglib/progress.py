@@ -7,6 +7,7 @@ in a saved notebook. In a terminal and in JupyterLab the line is shown at once.
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -65,3 +66,27 @@ def _append(path: str, text: str) -> None:
 
 def _rewrite(text: str) -> None:
     print(f"\r{text:<110}" if text else f"\r{'':<110}\r", end="", flush=True)
+
+
+class Count:
+    """Progress of one long job of `total` steps (images, bytes), told from any of its threads."""
+
+    def __init__(self, title: str, total: int, unit: str):
+        self.title, self.total, self.unit = title, total, unit
+        self.done, self.started, self.shown = 0, time.monotonic(), time.monotonic()
+        self.tell, self.lock = _teller(), threading.Lock()
+
+    def add(self, steps: int = 1) -> None:
+        with self.lock:
+            self.done += steps
+            now = time.monotonic()
+            if now - self.shown >= INTERVAL:
+                self.shown = now
+                left = (now - self.started) / self.done * max(self.total - self.done, 0)
+                self.tell(f"{self.title} · {self.amount(self.done)} of {self.amount(self.total)} · {clock(left)} left")
+
+    def amount(self, steps: int) -> str:
+        return f"{steps / 1e6:.1f} MB" if self.unit == "bytes" else f"{steps:,} {self.unit}"
+
+    def finish(self) -> None:
+        self.tell("")

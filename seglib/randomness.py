@@ -1,6 +1,7 @@
 """Everything random is a function of a seed and counters (epoch, image), never of what was drawn before."""
 
 import hashlib
+import math
 
 import torch
 
@@ -31,10 +32,27 @@ def uniforms(seed: int, epoch: int, indices: torch.Tensor, count: int) -> torch.
     Shape: indices (N,) int64; returns (N, count) float32.
     Reference: Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014 (the finaliser).
     """
+    bits = _mix(_states(seed, epoch, indices)[:, None] + torch.arange(count, device=indices.device))
+    return ((bits >> 40) & 0xFFFFFF).float() / 2**24
+
+
+def normals(seed: int, epoch: int, indices: torch.Tensor, count: int) -> torch.Tensor:
+    """`count` independent standard normal numbers per index, none of them shared with `uniforms`.
+
+    Two come from the halves of one hash: Box and Muller, A Note on the Generation of Random Normal Deviates, 1958.
+    Shape: indices (N,) int64; returns (N, count) float32.
+    """
+    pairs = torch.arange((count + 1) // 2, device=indices.device) + 2**32  # counters that `uniforms` never reaches
+    bits = _mix(_states(seed, epoch, indices)[:, None] + pairs)
+    radius = (-2 * (((bits >> 40) & 0xFFFFFF).float() + 1).div(2**24).log()).sqrt()
+    angle = ((bits >> 16) & 0xFFFFFF).float() * (2 * math.pi / 2**24)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :count]
+
+
+def _states(seed: int, epoch: int, indices: torch.Tensor) -> torch.Tensor:
+    """The start of each index' own sequence, (N,) int64."""
     stream = torch.tensor([seed, epoch], dtype=torch.int64, device=indices.device)
-    state = _mix(_mix(stream[0]) + stream[1])
-    state = _mix(state + indices)[:, None] + torch.arange(count, device=indices.device)
-    return ((_mix(state) >> 40) & 0xFFFFFF).float() / 2**24
+    return _mix(_mix(_mix(stream[0]) + stream[1]) + indices)
 
 
 def _mix(z: torch.Tensor) -> torch.Tensor:

@@ -132,7 +132,7 @@ def foreign_mask_value(root):
 
 
 def colour_mask(root):
-    Image.new("RGB", (40, 30)).save(root / "train_masks" / "ISIC_0000004_Segmentation.png")
+    Image.new("RGB", (40, 30), "red").save(root / "train_masks" / "ISIC_0000004_Segmentation.png")
 
 
 def leak(root):
@@ -148,8 +148,8 @@ def leak(root):
         (remove_mask, "ISIC_0000004.jpg has no mask; expected .*ISIC_0000004_Segmentation.png"),
         (truncate_image, "ISIC_0000004.jpg cannot be read as an image"),
         (empty_image, "ISIC_0000101.jpg cannot be read as an image"),
-        (foreign_mask_value, r"ISIC_0000004_Segmentation.png has values \[7\], expected only \[0, 255\]"),
-        (colour_mask, "ISIC_0000004_Segmentation.png has Pillow mode RGB"),
+        (foreign_mask_value, "ISIC_0000004_Segmentation.png has values 7, expected only 0, 255"),
+        (colour_mask, r"ISIC_0000004_Segmentation.png is coloured \(Pillow mode RGB\)"),
         (leak, "in more than one split: ISIC_0000001"),
     ],
 )
@@ -184,7 +184,43 @@ def test_a_store_that_could_not_be_built_leaves_nothing(isic, tmp_path, monkeypa
     foreign_mask_value(isic)
     with pytest.raises(ValueError, match="has values"):
         data.load(isic_config())
-    assert list((tmp_path / "cache" / "decoded").iterdir()) == []
+    assert not list((tmp_path / "cache" / "decoded").glob("*isic2016-*"))
+
+
+def test_every_broken_file_is_named_in_one_list(isic):
+    for damage in (truncate_image, empty_image, foreign_mask_value):
+        damage(isic)
+    (isic / "train" / "ISIC_0000006.jpg").write_bytes(b"not an image")
+    with pytest.raises(ValueError, match="isic2016: 3 problems in the files") as error:
+        data.load(isic_config())
+    named = str(error.value).splitlines()[1:]
+    assert len(named) == 3 and all(str(isic) in line for line in named)
+    assert "ISIC_0000101.jpg cannot be read as an image (the file is empty)" in str(error.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux to see what a process has mapped")
+def test_a_store_is_mapped_and_not_read(isic):
+    dataset = data.load(isic_config())
+    mapped = Path("/proc/self/maps").read_text()
+    assert all(f"{split}_images.npy" in mapped for split in dataset.splits())
+
+
+def test_folds_cut_train_into_disjoint_parts_and_leave_test_alone(isic):
+    folds = [data.load(isic_config(folds=3, fold=k)) for k in range(3)]
+    vals = [set(fold.val.names) for fold in folds]
+    assert sorted(name for val in vals for name in val) == [f"ISIC_{i:07d}" for i in range(10)]
+    assert sorted(map(len, vals)) == [3, 3, 4]
+    for fold, val in zip(folds, vals, strict=True):
+        assert val.isdisjoint(fold.train.names) and len(fold.train) + len(val) == 10
+        assert fold.test.names == folds[0].test.names
+
+
+def test_folds_of_a_generated_source_cut_train_and_val_together():
+    config = Config(**SMALL, folds=3, fold=1)
+    members = data.open_source(config).members
+    assert {split: len(names) for split, names in members.items()} == {"train": 6, "val": 3, "test": 4}
+    other = data.open_source(config.with_(fold=2)).members
+    assert set(other["val"]).isdisjoint(members["val"])
 
 
 def test_holding_out_does_not_depend_on_the_order_of_the_names():

@@ -55,6 +55,7 @@ def test_the_training_core_imports_with_torch_alone():
         "PIL torchvision pandas scipy matplotlib safetensors ruamel jinja2 nbformat nbconvert papermill torchinfo "
         "IPython"
     )
+    others += " pooch pycocotools"
     code = f"""
 import sys
 class Missing:

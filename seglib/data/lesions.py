@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from seglib import digest
-from seglib.data.core import Source
+from seglib.data.core import SPLITS, Source
 from seglib.randomness import generator
 
 SIZES = {"train": 600, "val": 120, "test": 300}  # images, when none are asked for
@@ -21,21 +21,25 @@ CANVAS = 128  # pixels; the side an image is drawn at, before it is resized
 class Lesions(Source):
     """Binary: lesion against skin. Image i depends on (seed, i) alone."""
 
+    generated = True
+
     def class_names(self):
         return ("lesion",)
 
-    def names(self, split):
-        start = FIRST_INDEX[split]
-        return [f"lesion_{start + i:07d}" for i in range(self.wanted[split] or SIZES[split])]
+    def parts(self):
+        counts = {split: getattr(self.config, f"{split}_images") or SIZES[split] for split in SPLITS}
+        return {
+            split: [f"lesion_{FIRST_INDEX[split] + i:07d}" for i in range(count)] for split, count in counts.items()
+        }
 
     def sample(self, split, name, size):
-        image, mask = draw(self.seed, int(name.removeprefix("lesion_")))
+        image, mask = draw(self.config.data_seed, int(name.removeprefix("lesion_")))
         image = F.interpolate(image[None], size=(size, size), mode="bilinear", antialias=True)[0]
         mask = F.interpolate(mask[None, None].float(), size=(size, size), mode="nearest-exact")[0, 0]
         return (image.clamp(0, 1) * 255).round().byte(), mask.byte()
 
     def fingerprint(self):
-        return digest.of_value([digest.of_code([__name__]), self.seed, {s: len(self.names(s)) for s in SIZES}])
+        return digest.of_value([digest.of_code([__name__]), self.config.data_seed, {s: self.names(s) for s in SPLITS}])
 
     def note(self):
         return "Generated images (no photographs): figures say how the methods differ here, nothing about patients"

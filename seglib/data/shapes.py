@@ -13,15 +13,11 @@ import torch
 import torch.nn.functional as F
 
 from seglib import digest
-from seglib.data.core import Source
+from seglib.data.core import SPLITS, Source
 from seglib.randomness import generator
 
 SHAPES = ("rectangle", "triangle", "disk", "oval", "star")
-SIZES = {
-    "train": 9_000,
-    "val": 1_000,
-    "test": 1_000,
-}  # 10,000 for training, a tenth of them held out; 1,000 for test
+SIZES = {"train": 9_000, "val": 1_000, "test": 1_000}  # Purdue's 10,000 (a tenth held out) and 1,000
 FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # so that no two splits share an image
 CANVAS = 64  # pixels
 
@@ -30,23 +26,26 @@ class Shapes(Source):
     """Multiclass (background and five shapes) or five planes. Image i depends on (seed, i) alone."""
 
     tasks = ("multiclass", "planes")
+    generated = True
 
     def class_names(self):
         return SHAPES if self.task == "planes" else ("background", *SHAPES)
 
-    def names(self, split):
-        start = FIRST_INDEX[split]
-        return [f"shapes_{start + i:07d}" for i in range(self.wanted[split] or SIZES[split])]
+    def parts(self):
+        counts = {split: getattr(self.config, f"{split}_images") or SIZES[split] for split in SPLITS}
+        return {
+            split: [f"shapes_{FIRST_INDEX[split] + i:07d}" for i in range(count)] for split, count in counts.items()
+        }
 
     def sample(self, split, name, size):
-        image, planes = draw(self.seed, int(name.removeprefix("shapes_")))
+        image, planes = draw(self.config.data_seed, int(name.removeprefix("shapes_")))
         image = F.interpolate(image[None].float(), size=(size, size), mode="bilinear", antialias=True)[0]
         planes = F.interpolate(planes[None].float(), size=(size, size), mode="nearest-exact")[0].byte()
         image = image.round().clamp(0, 255).byte()
         return (image, (planes > 0).byte()) if self.task == "planes" else (image, _on_top(planes))
 
     def fingerprint(self):
-        return digest.of_value([digest.of_code([__name__]), self.seed, {s: len(self.names(s)) for s in SIZES}])
+        return digest.of_value([digest.of_code([__name__]), self.config.data_seed, {s: self.names(s) for s in SPLITS}])
 
     def note(self):
         return "Generated images (flat shapes on black)"

@@ -1,13 +1,14 @@
 """Figures. Frames and arrays in, matplotlib figures out; one style and one palette for all of them."""
 
 from seglib.plots.calibration import reliability, thresholds
-from seglib.plots.data import areas, class_balance, means, samples
+from seglib.plots.data import areas, augmentations, class_balance, means, odd, pairs, samples
 from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
 from seglib.plots.verdicts import differences, intervals
 
 __all__ = [
     "areas",
+    "augmentations",
     "bars_per_model",
     "class_balance",
     "curves",
@@ -17,6 +18,8 @@ __all__ = [
     "intervals",
     "means",
     "models_on_images",
+    "odd",
+    "pairs",
     "predictions",
     "radar",
     "reliability",

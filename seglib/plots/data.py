@@ -11,26 +11,60 @@ from matplotlib.figure import Figure
 from seglib.plots.style import GREY, WIDTH, class_colours
 
 
-def samples(
-    images: np.ndarray, masks: np.ndarray, titles: Sequence[str], classes: Sequence[str], columns: int = 6
-) -> Figure:
-    """A grid of images with their masks outlined; one colour per class.
+def samples(images, masks, titles: Sequence[str], classes: Mapping[str, int], columns: int = 6) -> Figure:
+    """A grid of images with their masks outlined, one colour per class; ignored pixels are greyed.
 
-    Args: images (N, 3, H, W) uint8; masks (N, H, W) class ids or (N, C, H, W) planes; classes — of the foreground.
+    Args: images (N, 3, H, W) uint8; masks (N, H, W) class ids or (N, C, H, W) planes; classes — of the foreground,
+        with their value in a mask (or their plane).
     """
-    images, masks = np.asarray(images), np.asarray(masks)
-    rows, tints = -(-len(images) // columns), class_colours(classes)
+    rows = -(-len(images) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, WIDTH / columns * rows * 1.12), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, image, mask, title in zip(axes.flat, images, masks, titles, strict=False):
-        axis.imshow(image.transpose(1, 2, 0))
-        for plane, name in zip(foreground_planes(mask), classes, strict=False):
-            _outline(axis, plane, tints[name])
+        _outlined(axis, image, mask, classes)
         axis.set_title(title, fontsize=7, fontweight="normal")
-    if len(classes) > 1:
-        lines = [mpl.lines.Line2D([], [], color=colour, label=name) for name, colour in tints.items()]
-        figure.legend(handles=lines, loc="outside lower center", ncols=6)
+    _class_legend(figure, classes)
+    return figure
+
+
+def augmentations(shown: Mapping[str, tuple], classes: Mapping[str, int]) -> Figure:
+    """One row per image: as it is stored, then as training sees it, with the outline of its mask.
+
+    Args: shown — title → (images, masks) as `exploration.augmented` gives them; classes — as in `samples`.
+    """
+    count = len(next(iter(shown.values()))[0])
+    size = (WIDTH * max(len(shown), 2) / 5, WIDTH / 5 * count)
+    figure, axes = plt.subplots(count, len(shown), figsize=size, squeeze=False)
+    for column, (title, (images, masks)) in zip(axes.T, shown.items(), strict=True):
+        column[0].set_title(title)
+        for axis, image, mask in zip(column, images, masks, strict=True):
+            _outlined(axis, image, mask, classes)
+            axis.axis("off")
+    _class_legend(figure, classes)
+    return figure
+
+
+def odd(images, masks, titles: Sequence[str], classes: Mapping[str, int]) -> Figure | None:
+    """Images that failed a check, as `samples` shows them; says so if there is none."""
+    if not len(images):
+        return print("no image failed a check")
+    return samples(images, masks, titles, classes)
+
+
+def pairs(table: pd.DataFrame, splits: Mapping, count: int = 6) -> Figure | None:
+    """Near-duplicates side by side, the most alike first, one pair per row; says so if there is none.
+
+    Args: table — as `duplicates.near_duplicates` gives it; splits — name → split, with images.
+    """
+    if table.empty:
+        return print("no two splits share an image, or nearly so")
+    figure, axes = plt.subplots(min(count, len(table)), 2, figsize=(5, 2.6 * min(count, len(table))), squeeze=False)
+    for row, pair in zip(axes, table.to_dict("records"), strict=False):
+        for axis, side in zip(row, ("", "other "), strict=True):
+            axis.imshow(np.asarray(splits[pair[f"{side}split"]].images[pair[f"{side}row"]]).transpose(1, 2, 0))
+            axis.set_title(f"{pair[f'{side}split']}: {pair[f'{side}image']}", fontsize=8, fontweight="normal")
+            axis.axis("off")
     return figure
 
 
@@ -83,6 +117,20 @@ def foreground_planes(mask: np.ndarray) -> np.ndarray:
     return np.stack([mask == i for i in range(1, max(present, default=1) + 1)])
 
 
-def _outline(axis, plane: np.ndarray, colour: str) -> None:
-    if plane.any():
-        axis.contour(plane, levels=[0.5], colors=[colour], linewidths=1.2)
+def _outlined(axis, image, mask, classes: Mapping[str, int]) -> None:
+    image, mask = np.asarray(image), np.asarray(mask)
+    axis.imshow(image.transpose(1, 2, 0))
+    ignored = (mask == 255) if mask.ndim == 2 else (mask == 255).any(0)
+    if ignored.any():
+        axis.imshow(np.where(ignored, 0.75, np.nan), cmap="gray", vmin=0, vmax=1, alpha=0.6)
+    for (_, value), colour in zip(classes.items(), class_colours(tuple(classes)).values(), strict=True):
+        plane = (mask == value) if mask.ndim == 2 else (mask[value] == 1)
+        if plane.any():
+            axis.contour(plane, levels=[0.5], colors=[colour], linewidths=1.2)
+
+
+def _class_legend(figure: Figure, classes: Mapping[str, int]) -> None:
+    if len(classes) > 1:
+        tints = class_colours(tuple(classes))
+        lines = [mpl.lines.Line2D([], [], color=colour, label=name) for name, colour in tints.items()]
+        figure.legend(handles=lines, loc="outside lower center", ncols=6)

@@ -1,0 +1,211 @@
+"""Which files of a folder are images and masks, which belong together, and which part (train, val, test) they are of.
+
+Read from the names of folders and files, as the common layouts use them; what is not clear is an error that says what
+to write into `classes.yaml`, never a guess.
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from seglib.data.classes import FRACTIONS
+from seglib.data.core import SPLITS, by_hash, unusable
+from seglib.data.files import SUFFIXES
+
+MASK_FOLDER = re.compile(
+    r"mask|label|annot|ground.?truth|manual|segmentation|(?<![a-z])(gt|seg)(?![a-z])|gtfine|target"
+)
+IMAGE_FOLDER = re.compile(r"image|img|photo|picture|raw|(?<![a-z])(rgb|ortho|input)")
+PART = re.compile(
+    r"(?<![a-z])(trainval|train|val|test)(ing|id|idation)?(?=$|[^a-z]|annot|mask|label|image|img|gt|data|set)"
+)
+MASK_SUFFIX = re.compile(
+    r"[_-](segmentation|seg|masks?|labels?|l|gt|groundtruth|ground_truth|annotation|manual\d*)$", re.I
+)
+IMAGE_SUFFIX = re.compile(r"[_-](training|train|testing|test|image|img|rgb)$", re.I)
+LISTS = ("", "splits", "lists", "ImageSets/Segmentation")  # where lists of names may lie: train.txt, val.txt, test.txt
+
+DEPTH = 6  # of folders in folders, so that a link to itself ends
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file, as its path shows it."""
+
+    path: Path
+    part: str  # train, val or test; '' if the path does not say
+    stem: str  # of the file's name, without a suffix that classes.yaml tells
+    short: str  # without what usually tells image from mask
+
+
+def parts(root: Path, layout: Mapping) -> dict[str, dict[str, tuple[Path, Path]]]:
+    """Part → name → (image, mask). Names are file stems; where two parts use the same, the part stands before it.
+
+    Args: layout — `images`, `masks`, `image_suffix`, `mask_suffix`, `fractions`, `exclude` of a `classes.yaml`.
+    Raises: ValueError that lists every file without a partner, or says what is not clear.
+    """
+    images, masks = _items(root, layout)
+    if not images or not masks:
+        raise FileNotFoundError(
+            f"{root} holds {len(images)} images and {len(masks)} masks; expected folders such as images and masks, or "
+            "train/images and train/masks; or say `images:` and `masks:` (names of folders) in classes.yaml"
+        )
+    pairs = _paired(root, images, masks)
+    by_part: dict[str, dict[str, tuple[Path, Path]]] = defaultdict(dict)
+    for (part, stem), pair in pairs.items():
+        by_part[part][stem] = pair
+    if "fractions" not in layout and (listed := _lists(root)):
+        return _by_list(root, pairs, listed)
+    if "fractions" in layout or set(by_part) == {""}:
+        return _by_fraction(_named(by_part), layout.get("fractions", FRACTIONS))
+    if not {"train", "test"} <= set(by_part) <= set(SPLITS):
+        found = ", ".join(f"{part or 'neither'} ({len(names)})" for part, names in sorted(by_part.items()))
+        raise ValueError(
+            f"{root}: the folders make the parts {found}, expected train, test and perhaps val; "
+            f"or say `fractions: {FRACTIONS}` in classes.yaml to divide all of them by hash of the name"
+        )
+    return _named(by_part)
+
+
+def _items(root: Path, layout: Mapping) -> tuple[list[Item], list[Item]]:
+    """The images and the masks among the files below a folder."""
+    images, masks, rest = [], [], []
+    for folders, paths in _folders(root):
+        part = next((m[1] for f in reversed(folders) if (m := PART.search(f.lower()))), "").replace("trainval", "train")
+        kind = _kind(folders, layout)
+        for path in paths:
+            if any(fnmatch(path.name, str(p)) or fnmatch(path.stem, str(p)) for p in layout.get("exclude", [])):
+                continue
+            if kind == "mask":
+                masks += _suffixed(path, part, layout, "mask_suffix")
+            elif kind == "image":
+                images += _suffixed(path, part, layout, "image_suffix")
+            elif kind == "either":
+                rest.append((path, part))
+    ends, elsewhere = layout.get("mask_suffix"), bool(masks)
+    for path, part in rest:  # of folders that do not say: masks there, if any, have a suffix
+        is_mask = path.stem.endswith(ends) if ends else bool(MASK_SUFFIX.search(path.stem))
+        if is_mask and (ends or not elsewhere):
+            masks += _suffixed(path, part, layout, "mask_suffix")
+        else:
+            images += _suffixed(path, part, layout, "image_suffix")
+    return images, masks
+
+
+def _folders(root: Path) -> Iterator[tuple[tuple[str, ...], list[Path]]]:
+    """Every folder below (links are followed) as its names from the root, with the image files in it."""
+    for here, below, names in os.walk(root, followlinks=True):
+        folders = Path(here).relative_to(root).parts
+        below[:] = sorted(b for b in below if not b.startswith((".", "__MACOSX")) and len(folders) < DEPTH)
+        yield folders, [Path(here, n) for n in sorted(names) if n[0] != "." and Path(n).suffix.lower() in SUFFIXES]
+
+
+def _kind(folders: tuple[str, ...], layout: Mapping) -> str:
+    """What the folders say a file is: image, mask, either (nothing said), or other (named folders, and not in one)."""
+    for key, kind in (("masks", "mask"), ("images", "image")):
+        if key in layout and layout[key] in (*folders, "/".join(folders)):
+            return kind
+    for folder in reversed(folders):
+        if MASK_FOLDER.search(folder.lower()):
+            return "other" if "masks" in layout else "mask"
+        if IMAGE_FOLDER.search(folder.lower()):
+            return "other" if "images" in layout else "image"
+    return "other" if "images" in layout else "either"
+
+
+def _suffixed(path: Path, part: str, layout: Mapping, key: str) -> list[Item]:
+    """The file as an item without its suffix; none if a suffix is told and it is not there."""
+    if key in layout and not path.stem.endswith(layout[key]):
+        return []
+    stem = path.stem.removesuffix(layout.get(key, ""))
+    return [Item(path, part, stem, IMAGE_SUFFIX.sub("", MASK_SUFFIX.sub("", stem)))]
+
+
+def _paired(root: Path, images: list[Item], masks: list[Item]) -> dict[tuple[str, str], tuple[Path, Path]]:
+    """(part, name) → image and mask. A mask belongs to the image of its stem, else to that of its short stem."""
+    problems: list[str] = []
+    by_stem: dict[tuple[str, str], Item] = {}
+    for image in images:
+        if (first := by_stem.setdefault((image.part, image.stem), image)) is not image:
+            problems.append(_twice("image", image.stem, image.path, first.path))
+    for stem in ("stem", "short"):  # a whole stem goes before a short one, whichever file comes first
+        for image in images:
+            for part in (image.part, "*"):
+                by_stem.setdefault((part, getattr(image, stem)), image)
+    found: dict[Path, Path] = {}
+    for mask in masks:
+        part = mask.part or "*"  # masks may lie together though images do not
+        image = by_stem.get((part, mask.stem)) or by_stem.get((part, mask.short))
+        if image is None:
+            problems.append(f"mask {mask.path} has no image")
+        elif image.path in found:
+            problems.append(_twice("mask", image.stem, mask.path, found[image.path]))
+        else:
+            found[image.path] = mask.path
+    problems += [f"image {image.path} has no mask" for image in images if image.path not in found]
+    if problems:
+        raise unusable(str(root), problems)
+    return {(image.part, image.stem): (image.path, found[image.path]) for image in images}
+
+
+def _twice(kind: str, stem: str, one: Path, other: Path) -> str:
+    return (
+        f"{one} and {other} are both the {kind} of {stem}; say `{kind}s:` (a folder's name) or `{kind}_suffix:` in "
+        "classes.yaml, or exclude one"
+    )
+
+
+def _named(by_part: Mapping) -> dict[str, dict[str, tuple[Path, Path]]]:
+    stems = [stem for names in by_part.values() for stem in names]
+    alike = len(set(stems)) < len(stems)  # numbered from 0 in each part, say
+    return {part: {f"{part}_{s}" if alike else s: pair for s, pair in names.items()} for part, names in by_part.items()}
+
+
+def _by_fraction(by_part: Mapping, fractions: Mapping) -> dict[str, dict[str, tuple[Path, Path]]]:
+    pairs = {name: pair for names in by_part.values() for name, pair in names.items()}
+    names, start, result = by_hash(list(pairs)), 0, {}
+    for part in ("test", "val"):
+        end = start + round(fractions.get(part, 0) * len(names))
+        if part in fractions:
+            result[part] = {name: pairs[name] for name in names[start:end]}
+        start = end
+    return {**result, "train": {name: pairs[name] for name in names[start:]}}
+
+
+def _lists(root: Path) -> dict[str, Path]:
+    """Part → the list of its names, if there are such lists."""
+    for folder in LISTS:
+        files = {part: root / folder / f"{part}.txt" for part in ("train", "trainval", "val", "test")}
+        there = {part: file for part, file in files.items() if file.is_file()}
+        if there:
+            if "train" in there:
+                there.pop("trainval", None)
+            return {part.replace("trainval", "train"): file for part, file in there.items()}
+    return {}
+
+
+def _by_list(root: Path, pairs: Mapping, lists: Mapping[str, Path]) -> dict[str, dict[str, tuple[Path, Path]]]:
+    if not {"train", "test"} <= lists.keys():
+        raise ValueError(
+            f"{root}: there are lists of names for {', '.join(lists)}, expected train.txt, test.txt (val.txt)"
+        )
+    known = {image.stem: (stem, (image, mask)) for (_, stem), (image, mask) in pairs.items()}
+    known |= {stem: (stem, pair) for (_, stem), pair in pairs.items()}
+    result: dict[str, dict] = {}
+    problems = []
+    for part, file in lists.items():
+        result[part] = {}
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            stem = re.sub(r"\.\w{3,4}$", "", Path(line.split()[0]).name) if line.strip() else ""
+            if stem in known:
+                name, pair = known[stem]
+                result[part][name] = pair
+            elif stem:
+                problems.append(f"{file}, line {number}: there is no image {stem}")
+    if problems:
+        raise unusable(str(root), problems)
+    return result
