@@ -34,7 +34,8 @@ def _growth(points: list[dict]) -> str:
         for axis, key in zip(axes, ("seconds", "peak_memory_mb"), strict=True):
             axis.plot(work, [p[key] for p in chosen], "o-" if what == "images" else "s--", color=colour, label=label)
     for axis, title in zip(axes, ("training time (s)", "peak memory of the process (MB)"), strict=True):
-        axis.set(xlabel="images × epochs", ylabel=title, ylim=(0, None), xlim=(0, None))
+        axis.set(xlabel="images × epochs", ylabel=title, xlim=(0, None))
+        axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
         axis.legend()
     out = io.BytesIO()
     figure.savefig(out, format="png")

@@ -100,6 +100,8 @@ class Config:
     def __post_init__(self):
         for name, kind in KINDS.items():
             object.__setattr__(self, name, checked(name, getattr(self, name), kind))
+        if not self.start_from:  # {} is none, too
+            object.__setattr__(self, "start_from", "")
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(names.unknown(name, getattr(self, name), allowed))

@@ -96,6 +96,11 @@ def label(config: Config) -> str:
     options = " ".join(f"{name}={value}" for name, value in config.model_options.items())
     regimes = {"frozen": ("random encoder frozen", "frozen"), "fine_tune": ("from scratch", "fine-tuned")}
     regime = regimes[config.encoder][config.weights != "none"]
+    if isinstance(config.start_from, dict):
+        changes = {name: value for name, value in config.start_from.items() if value is not None}
+        regime += f" from {', '.join(v if name == 'encoder' else f'{name}={v}' for name, v in changes.items())}"
+    elif config.start_from:
+        regime += f" from run {config.start_from}"
     return f"{config.model.rpartition(':')[2]}{f' ({options})' if options else ''}, {regime}"
 
 

@@ -294,6 +294,8 @@ def test_training_starts_from_the_weights_of_another_run():
         torch.allclose(before[name], after[name]) for name in before if "running" not in name and "num_b" not in name
     )
     assert experiment.run(TINY.with_(start_from=parent.key, lr=1e-12, epochs=1, optimizer="sgd")).key != child.key
+    assert runs.label(child.config).endswith("from scratch from frozen, seed=3")
+    assert TINY.with_(start_from={}) == TINY
     with pytest.raises(ValueError, match="do not fit this model"):
         experiment.run(TINY.with_(start_from=parent.key, model_options={}))
     with pytest.raises(FileNotFoundError, match="no finished run abc"):
