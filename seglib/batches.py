@@ -10,7 +10,7 @@ from seglib.config import Config
 from seglib.data.augment import augment
 from seglib.data.core import NORMALISATION, Split
 from seglib.feed import Feed
-from seglib.memory import Budget
+from seglib.memory import Budget, constant
 
 Forward = Callable[[torch.Tensor], torch.Tensor]  # images (N, 3, H, W) → logits
 
@@ -52,7 +52,7 @@ def training_batch(
     """The augmented images and targets of these indices of the split in this epoch."""
     if not is_augmented(config):
         return prepare(images, config), masks
-    fill = torch.tensor(NORMALISATION[config.normalisation][0], device=images.device)
+    fill = constant(NORMALISATION[config.normalisation][0], images.device)
     images, masks = augment(images.float() / 255, masks, indices, epoch, config, fill)
     return normalise(images, config), masks
 
@@ -75,7 +75,7 @@ def prepare(images: torch.Tensor, config: Config) -> torch.Tensor:
 
 def normalise(images: torch.Tensor, config: Config) -> torch.Tensor:
     """Images (N, 3, H, W) float in [0, 1] → normalised, in the config's memory format."""
-    mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in NORMALISATION[config.normalisation])
+    mean, std = (constant(v, images.device).view(1, 3, 1, 1) for v in NORMALISATION[config.normalisation])
     return ((images - mean) / std).contiguous(memory_format=memory_format(config))
 
 
@@ -89,5 +89,5 @@ def autocast(config: Config, device: torch.device) -> contextlib.AbstractContext
 
 
 def compiled(function: Callable, config: Config) -> Callable:
-    """A model, or a method of it, as the config runs it."""
-    return function if config.compile == "none" else torch.compile(function, mode=config.compile)
+    """A model, or a method of it, as the config runs it; a kernel for each shape, whichever shape came first."""
+    return function if config.compile == "none" else torch.compile(function, mode=config.compile, dynamic=False)

@@ -27,13 +27,17 @@ def save(state: State, folder: Path) -> None:
 
 
 def load(folder: Path) -> tuple[State | None, list[str]]:
-    """The newest state whose bytes are those that were written, and the names of the files that were damaged."""
+    """The newest state whose bytes are those that were written, and the names of the files that were damaged.
+
+    Damaged files are removed, so that the next state saved does not push one over a good one.
+    """
     damaged = []
     for name in FILES:
         if content := _content(folder / name):
             return State(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)), damaged
         if (folder / name).is_file():
             damaged.append(name)
+            (folder / name).unlink()
     return None, damaged
 
 

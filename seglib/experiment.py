@@ -8,7 +8,7 @@ import warnings
 
 import torch
 
-from seglib import data, digest, job, memory, models, names, paths, runs, runtime
+from seglib import checkpoint, data, digest, job, memory, models, names, paths, runs, runtime
 from seglib.batches import is_augmented, memory_format, passes
 from seglib.config import Config
 from seglib.data.core import Dataset
@@ -27,14 +27,17 @@ def run(config: Config, runs_after: int = 0) -> Run:
     Raises: ValueError or FileNotFoundError, before anything is trained, for what cannot work.
     """
     config = resolve(config)
-    key = runs.key_of(inputs(config))
+    wanted = inputs(config)
+    key = runs.key_of(wanted)
     if found := runs.find(key):
+        checkpoint.remove(found.folder)  # left by a process that ended between the last two things it had to do
         return found
     before = start(config)
+    _check_fits(config, before)
     if isinstance(before, Config):
         before = run(before, runs_after + 1).key
     with runs.lock(key):
-        return runs.find(key) or _train(config, key, before, runs_after)
+        return runs.find(key) or _train(config, key, wanted, before, runs_after)
 
 
 def run_all(configs: list[Config]) -> list[Run]:
@@ -86,15 +89,21 @@ def resolve(config: Config) -> Config:
     )
     if config.compile == "reduce-overhead" and kind != "cuda":
         raise ValueError(f"compile: reduce-overhead needs CUDA graphs, the device is {kind}; use default or none")
-    return config if config.accumulate else config.with_(accumulate=_passes(config))
+    return config.with_(accumulate=_passes(config))
 
 
 def _passes(config: Config) -> int:
-    """Into how many passes a step is divided so that it fits the device's memory; told if it is more than one."""
+    """Into how many passes a step is divided: as asked for, else so many that it fits the device's memory; told."""
     classes = len(data.open_source(config).class_names())
     options = json.dumps(config.model_options, sort_keys=True)
     need = _step_bytes(config.model, options, config.encoder, config.image_size, classes, config.precision)
     count = memory.passes(config.batch_size, *need, torch.device(config.device))
+    if config.accumulate:
+        if config.accumulate < count:
+            warnings.warn(
+                f"accumulate: {config.accumulate} may not fit the {config.device}'s memory; {count} would", stacklevel=2
+            )
+        return config.accumulate
     if count > 1:
         warnings.warn(
             f"a batch of {config.batch_size} images does not fit the {config.device}'s memory at once: each step is "
@@ -141,7 +150,10 @@ def start(config: Config) -> Config | str:
     Raises: ValueError for a config that cannot be; FileNotFoundError if a run named by its key is not finished.
     """
     if isinstance(config.start_from, dict):
-        return resolve(config.with_(**{"start_from": "", **config.start_from}))
+        try:
+            return resolve(config.with_(**{"start_from": "", **config.start_from}))
+        except ValueError as error:
+            raise ValueError(f"the run of start_from: {error}") from error
     if config.start_from and not runs.find(config.start_from):
         raise FileNotFoundError(f"start_from: no finished run {config.start_from} in {paths.runs()}; train it first")
     return config.start_from
@@ -150,7 +162,9 @@ def start(config: Config) -> Config | str:
 def check(config: Config) -> None:
     """Raises what `run` would raise before training, and decodes the data to find what is wrong in its files."""
     build(config)
-    if isinstance(before := start(config), Config):
+    before = start(config)
+    _check_fits(config, before)
+    if isinstance(before, Config):
         check(before)
 
 
@@ -176,17 +190,34 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
     return dataset, model.to(config.device, memory_format=memory_format(config))
 
 
-def _train(config: Config, key: str, before: str, runs_after: int) -> Run:
+def _train(config: Config, key: str, wanted: dict, before: str, runs_after: int) -> Run:
     dataset, model = build(config)
     if before:
         _load(model, Run(runs.folder(before)))
-    return job.carry_out(config, key, inputs(config), dataset, model, runs_after)
+    return job.carry_out(config, key, wanted, dataset, model, runs_after)
 
 
 def _load(model: SegmentationModel, before: Run) -> None:
     from safetensors.torch import load_file
 
-    try:
-        model.load_state_dict(load_file(before.folder / "model.safetensors"))
-    except RuntimeError as error:  # torch's way of listing what is missing, unknown or of another shape
-        raise ValueError(f"start_from: the weights of run {before.key} do not fit this model: {error}") from error
+    model.load_state_dict(load_file(before.folder / "model.safetensors"))
+
+
+def _check_fits(config: Config, before: Config | str) -> None:
+    """Raises ValueError if the weights of the run to start from are not of this config's model."""
+    if not before:
+        return
+    before = before if isinstance(before, Config) else runs.find(before).config
+    mine, theirs = (_shapes(each) for each in (config, before))
+    if mine != theirs:
+        names = sorted(name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name))
+        raise ValueError(
+            f"the weights of start_from do not fit this model: {', '.join(names[:3])} and so on differ; "
+            "use the same model, model_options and classes"
+        )
+
+
+def _shapes(config: Config) -> dict[str, tuple]:
+    classes = len(data.open_source(config).class_names())
+    model = models.build_model(config.model, num_classes=classes, **config.model_options)
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

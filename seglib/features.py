@@ -5,6 +5,7 @@ on the kept ones runs the decoder alone and ends in the same numbers: features a
 on the split alone, never on the order of an epoch or on where a run was broken.
 """
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +18,23 @@ from seglib.config import Config
 from seglib.memory import Budget
 from seglib.models.base import SegmentationModel
 
-PART = 32  # images that are encoded at once
-SMALLEST = 8  # of fewer images at once, convolutions may round in another order: a smaller part is filled up
+LARGEST_PART = 32  # images that are encoded at once
+
+
+class FrozenImages(Images):
+    """A split as batches of images for a model whose frozen encoder runs anew in every step.
+
+    Args: model, decode — as for `Features`; the rest as for `batches.Images`.
+    """
+
+    def __init__(self, split, config: Config, device, model: SegmentationModel, decode: Callable, budget: Budget):
+        super().__init__(split, config, device, model, budget)
+        self.model, self.decode = model, decode
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        features = encode(self.model, images, self.config)
+        with autocast(self.config, self.device):
+            return self.decode(features, images.shape[-2:])
 
 
 class Features:
@@ -55,9 +71,9 @@ class Features:
         if view not in self.filled:
             self._fill(view, epoch if self.views else None)
         for indices in parts:
-            rows = (indices + view * len(self)).to(self.masks.device)
+            rows = (indices + view * len(self)).to(self.masks.device, non_blocking=True)
             features = [self._taken(kept, rows, *layout) for kept, layout in zip(self.kept, self.layouts, strict=True)]
-            yield indices.to(self.device), features, self.masks[rows].to(self.device, non_blocking=True)
+            yield rows - view * len(self), features, self.masks[rows].to(self.device, non_blocking=True)
 
     def logits(self, features: list[torch.Tensor]) -> torch.Tensor:
         with autocast(self.config, self.device):
@@ -65,13 +81,15 @@ class Features:
 
     def _fill(self, view: int, epoch: int | None) -> None:
         first = view * len(self)
-        for _, images, target in self.images.batches(torch.arange(len(self)).split(PART), epoch):
+        parts = torch.arange(len(self)).split(part_size(self.config))
+        for _, images, target in self.images.batches(parts, epoch):
             features = encode(self.model, images, self.config)
             if not self.kept:
                 self._allocate(features, target)
             rows = slice(first, first + len(images))
             first = rows.stop
-            for kept, feature in zip(self.kept, features, strict=True):
+            for kept, feature, (_, strides) in zip(self.kept, features, self.layouts, strict=True):
+                assert feature.stride() == strides, "the encoder left its features in another order of memory"
                 kept[rows] = feature.as_strided((len(feature), kept.shape[1]), (kept.shape[1], 1))
             self.masks[rows] = target
             self.pulse()
@@ -96,13 +114,21 @@ class Features:
 
 @torch.no_grad()
 def encode(model: SegmentationModel, images: torch.Tensor, config: Config) -> list[torch.Tensor]:
-    """The features of a frozen encoder."""
-    count = len(images)
-    if count < SMALLEST:
-        images = images[torch.arange(SMALLEST, device=images.device) % count]
-    with autocast(config, images.device):
-        features = [feature[:count] for feature in model.encode(images)]
-    return [f if f.stride(0) == f[0].numel() else f.contiguous() for f in features]  # each image dense in memory
+    """The features of a frozen encoder, always of the same number of images at once: of fewer or more, convolutions
+    may round in another order. What is missing in a part is filled up with its own images."""
+    size, parts = part_size(config), []
+    for part in images.split(part_size(config)):
+        filled = part if len(part) == size else part[torch.arange(size, device=part.device) % len(part)]
+        with autocast(config, images.device):
+            features = [feature[: len(part)] for feature in model.encode(filled)]
+        # each image dense in memory, so that its numbers can be kept as one row
+        parts.append([f if f.stride(0) == f[0].numel() else f.contiguous() for f in features])
+    return parts[0] if len(parts) == 1 else [torch.cat(features) for features in zip(*parts, strict=True)]
+
+
+def part_size(config: Config) -> int:
+    """How many images are encoded at once: as many as one pass of a training step has, if those are not too many."""
+    return min(LARGEST_PART, math.ceil(config.batch_size / config.accumulate))
 
 
 def can_be_kept(config: Config) -> bool:

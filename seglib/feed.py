@@ -33,7 +33,7 @@ class Feed:
         return map(self._take, parts) if self.resident else self._streamed(iter(parts))
 
     def _take(self, indices: torch.Tensor) -> Batch:
-        indices = indices.to(self.device)
+        indices = indices.to(self.device, non_blocking=True)
         return indices, self.images[indices], self.masks[indices]
 
     def _streamed(self, parts: Iterator[torch.Tensor]) -> Iterator[Batch]:

@@ -16,18 +16,22 @@ class Interruption:
             self.handlers = {number: signal.signal(number, self._keep) for number in SIGNALS}
         return self
 
-    def __exit__(self, *error) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        self.handlers = {}
+    def __exit__(self, error=None, *_) -> None:
+        if error is None and self.number is not None:  # came when all was done
+            self.obey()
+        self._restore()
 
     def obey(self) -> None:
         """Does what the signal would have done, had it not been kept."""
-        number = self.number
-        self.__exit__()
-        if number == signal.SIGINT:
+        self._restore()
+        if self.number == signal.SIGINT:
             raise KeyboardInterrupt
-        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), self.number)
+
+    def _restore(self) -> None:
+        for number, handler in self.handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self.handlers = {}
 
     def _keep(self, number: int, frame) -> None:
         if self.number is not None:

@@ -34,13 +34,13 @@ def carry_out(
         try:
             job.run()
             record.finish(config, key, dataset, model, training, cost(training), job.pulse)
+            job.tell("finish")
+            checkpoint.remove(runs.folder(key))
         except Exception as error:
             job.tell("failed", error=f"{type(error).__name__}: {error}")
             raise
         finally:
             job.progress.finish()
-    job.tell("finish")
-    checkpoint.remove(runs.folder(key))
     return Run(runs.folder(key))
 
 
@@ -51,7 +51,7 @@ class Job:
         config = training.config
         self.key, self.training, self.interruption = key, training, interruption
         title = f"{config.model} {config.encoder} seed {config.seed}"
-        self.progress = Progress(title, config.epochs, training.epoch, runs_after)
+        self.progress = Progress(title, config.epochs, training.epoch + training.step / training.steps, runs_after)
         self.saved, self.wait = time.monotonic(), SAVE_SECONDS
 
     def run(self) -> None:
@@ -63,7 +63,7 @@ class Job:
     def epoch(self, row: dict) -> None:
         """Tells of an epoch's end: its row of the history, and the seconds so far."""
         seconds = {f"{part}_seconds": round(s, 3) for part, s in self.training.seconds.items()}
-        self.tell("epoch", **row, **seconds)
+        self.tell("epoch", **{name: None if value != value else value for name, value in row.items()}, **seconds)
         self.progress.epoch(row)
         self.pulse()
 

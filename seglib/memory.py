@@ -4,6 +4,7 @@ Only what changes no result follows the memory that is there; into how many pass
 it, so that is decided from the device's whole memory, the same at every start, and enters the run key.
 """
 
+import functools
 import math
 import os
 from pathlib import Path
@@ -23,6 +24,13 @@ def total(device: torch.device) -> int:
         return torch.cuda.get_device_properties(device).total_memory
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *_cgroup_limits()])
+
+
+@functools.cache
+def constant(values: tuple, device: torch.device) -> torch.Tensor:
+    """A small constant as float32 on the device, copied there once: each copy would make a GPU wait."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 class Budget:

@@ -5,6 +5,7 @@ in a saved notebook. In a terminal and in JupyterLab the line is shown at once.
 """
 
 import json
+import math
 import os
 import sys
 import threading
@@ -18,7 +19,7 @@ INTERVAL = 0.5  # seconds between two updates
 class Progress:
     """Progress of one run of `epochs` epochs; `first` of them were done before, `runs_after` like it follow."""
 
-    def __init__(self, title: str, epochs: int, first: int = 0, runs_after: int = 0):
+    def __init__(self, title: str, epochs: int, first: float = 0, runs_after: int = 0):
         self.title, self.epochs, self.first, self.runs_after = title, epochs, first, runs_after
         self.started, self.shown, self.last = time.monotonic(), 0.0, {}
         self.tell = _teller()
@@ -37,15 +38,18 @@ class Progress:
         self.tell("")
 
     def _left(self, done: float) -> float:
-        """Seconds to go, from the pace so far: of this run and of those that follow."""
-        pace = (time.monotonic() - self.started) / max(done - self.first, 1e-9)
+        """Seconds to go, from the pace so far: of this run and of those that follow; NaN before the first step."""
+        if done <= self.first:
+            return math.nan
+        pace = (time.monotonic() - self.started) / (done - self.first)
         return pace * (self.epochs - done + self.runs_after * self.epochs)
 
 
 def line(title: str, epoch: int, epochs: int, row: dict, seconds_left: float) -> str:
     """One line of at most some 100 characters."""
     scores = f" · val loss {row['val_loss']:.3f} · val Dice {row['val_dice']:.3f}" if row else ""
-    return f"{title} · epoch {epoch}/{epochs} · {clock(seconds_left)} left{scores}"
+    left = "" if math.isnan(seconds_left) else f" · {clock(seconds_left)} left"
+    return f"{title} · epoch {epoch}/{epochs}{left}{scores}"
 
 
 def clock(seconds: float) -> str:

@@ -51,8 +51,8 @@ def normals(seed: int, epoch: int, indices: torch.Tensor, count: int) -> torch.T
 
 def _states(seed: int, epoch: int, indices: torch.Tensor) -> torch.Tensor:
     """The start of each index' own sequence, (N,) int64."""
-    stream = torch.tensor([seed, epoch], dtype=torch.int64, device=indices.device)
-    return _mix(_mix(_mix(stream[0]) + stream[1]) + indices)
+    start = int(_mix(_mix(torch.tensor(seed)) + epoch))  # on the CPU: a device would be waited for
+    return _mix(indices + start)
 
 
 def _mix(z: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable, Iterator
 
 from seglib import atomic, images_table, metrics, runs, runtime
 from seglib.config import Config
@@ -24,7 +25,7 @@ def finish(
     folder = runs.folder(key)
     test = evaluate(model, dataset.test, config, keep=True, pulse=pulse)
     runs.write_table(folder / "history.csv", training.history)
-    runs.write_table(folder / "images.csv", images_table.rows(test, dataset, getattr(config, "border", "")))
+    runs.write_table(folder / "images.csv", watched(images_table.rows(test, dataset, config.border), pulse))
     runs.write_table(folder / "thresholds.csv", _threshold_rows(test, dataset))
     runs.write_predictions(folder / "predictions.npz", test.pred)
     weights_now = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -43,6 +44,13 @@ def finish(
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     atomic.write(folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
+
+
+def watched(rows: Iterable, pulse: Pulse) -> Iterator:
+    """The rows, with a pulse after each: those of many images take a while."""
+    for row in rows:
+        yield row
+        pulse()
 
 
 def _threshold_rows(test: Evaluation, dataset: Dataset):

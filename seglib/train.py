@@ -18,7 +18,7 @@ from seglib.batches import Images, compiled, is_augmented, passes
 from seglib.config import Config
 from seglib.data.core import Dataset, Split
 from seglib.evaluation import Evaluation, Pulse, criterion_of, no_pulse, score
-from seglib.features import Features, can_be_kept
+from seglib.features import Features, FrozenImages, can_be_kept
 from seglib.memory import Budget
 from seglib.models.base import SegmentationModel
 from seglib.optim import build_optimizer, set_learning_rates
@@ -68,7 +68,7 @@ class Training:
         self.sums: dict[str, torch.Tensor] = {}
         self.history: list[dict] = []
         self.best_model: dict[str, torch.Tensor] = {}
-        self.seconds = {"train": 0.0, "val": 0.0}
+        self.seconds, self.running = {"train": 0.0, "val": 0.0}, None
         self.pulse: Pulse = no_pulse
         if state is not None:
             self._go_on(state)
@@ -112,8 +112,13 @@ class Training:
         return State(
             *(_copy(part) for part in (model, optimizer)),
             self.epoch, self.step, _copy(sums), list(self.history), self.best_epoch, _copy(self.best_model),
-            dict(self.seconds),
+            self.spent(),
         )  # fmt: skip
+
+    def spent(self) -> dict[str, float]:
+        """Seconds in training and in validation so far, those of the epoch that is not done too."""
+        part, started = self.running or ("train", monotonic())
+        return self.seconds | {part: self.seconds[part] + monotonic() - started}
 
     def _go_on(self, state: State) -> None:
         self.model.load_state_dict(state.model, strict=False)
@@ -123,11 +128,13 @@ class Training:
         self.best_epoch, self.best_model, self.seconds = state.best_epoch, state.best_model, dict(state.seconds)
 
     def _split(self, split: Split, views: int = 0) -> Images | Features:
-        forward = compiled(self.model, self.config)
-        images = Images(split, self.config, self.device, forward, self.budget)
+        config, device, budget = self.config, self.device, self.budget
+        if config.encoder != "frozen":
+            return Images(split, config, device, compiled(self.model, config), budget)
+        decode = compiled(self.model.decode, config)
+        images = FrozenImages(split, config, device, self.model, decode, budget)
         if not self.keep_features:
             return images
-        decode = compiled(self.model.decode, self.config)
         return Features(images, self.model, decode, self.budget, views, pulse=lambda: self.pulse())
 
     def _train_one_epoch(self) -> None:
@@ -153,9 +160,9 @@ class Training:
 
     @contextlib.contextmanager
     def _timed(self, part: str):
-        started = monotonic()
+        self.running = part, monotonic()
         yield
-        self.seconds[part] += monotonic() - started
+        self.seconds, self.running = self.spent(), None
 
     def _order(self) -> torch.Tensor:
         return torch.randperm(len(self.train), generator=generator(self.config.seed, self.epoch))

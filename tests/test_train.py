@@ -6,6 +6,7 @@ Alone: pytest tests/test_train.py
 import dataclasses
 import hashlib
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -20,14 +21,14 @@ from small import SMALL
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from seglib import batches, checkpoint, efficiency, experiment, memory, optim, paths, runs
-from seglib.batches import Images
 from seglib.config import Config
 from seglib.evaluation import evaluate
-from seglib.features import Features
+from seglib.features import Features, FrozenImages
 from seglib.models import MODELS, build_model
 from seglib.models.base import SegmentationModel
 from seglib.models.encoders import MobileNetV2Encoder
 from seglib.models.resize import BilinearResize
+from seglib.progress import Progress, line
 from seglib.train import State, Training
 
 TINY = Config(
@@ -180,13 +181,64 @@ def test_the_state_before_is_used_when_the_newest_is_damaged(tmp_path):
     assert checkpoint.load(tmp_path) == (None, ["state.pt", "state-before.pt"])
 
 
+def test_a_damaged_state_is_not_pushed_over_a_good_one(tmp_path):
+    for epoch in (1, 2):
+        checkpoint.save(State({}, {}, epoch=epoch), tmp_path)
+    newest = tmp_path / checkpoint.FILES[0]
+    newest.write_bytes(newest.read_bytes()[:100])
+    assert checkpoint.load(tmp_path)[0].epoch == 1  # and now the process dies in its next save, after the renaming
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Broken):
+        patch.setattr("seglib.atomic.write", raising(Broken))
+        checkpoint.save(State({}, {}, epoch=2), tmp_path)
+    assert checkpoint.load(tmp_path)[0].epoch == 1
+
+
+def raising(error):
+    def function(*args, **kwargs):
+        raise error
+
+    return function
+
+
+def test_a_signal_while_the_run_is_finished_is_obeyed_and_the_run_goes_on_from_its_end(monkeypatch):
+    from seglib import images_table
+
+    def rows(*args, real=images_table.rows):
+        signal.raise_signal(signal.SIGINT)
+        yield from real(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(images_table, "rows", rows)
+        experiment.run(TINY)
+    run = experiment.run(TINY)
+    starts = [json.loads(line) for line in (run.folder / "events.jsonl").read_text().splitlines() if '"start"' in line]
+    assert [s["epoch"] for s in starts] == [0, 3]
+
+
+def test_the_time_of_a_broken_epoch_counts_and_the_time_left_starts_with_the_first_step():
+    training = training_of(TINY)
+
+    def pulse():
+        time.sleep(0.05)
+        if training.step == 2:
+            raise Broken
+
+    with pytest.raises(Broken):
+        training.run(pulse)
+    assert training.state().seconds["train"] >= 0.1
+    progress = Progress("run", epochs=4, first=1.5)
+    assert math.isnan(progress._left(1.5)) and progress._left(2.0) >= 0
+    assert line("run", 1, 4, {}, math.nan) == "run · epoch 1/4"
+
+
 # Frozen encoders
 
 
 def test_kept_features_give_the_same_weights_as_the_encoder_in_every_step():
-    for config in (FROZEN, CONFIGS["features kept"], FROZEN.with_(channels_last=False, accumulate=2)):
+    ordinary = FROZEN.with_(image_size=64, train_images=37, val_images=9, batch_size=8, model_options={}, epochs=2)
+    for config in (FROZEN, CONFIGS["features kept"], FROZEN.with_(channels_last=False, accumulate=2), ordinary):
         kept, anew = trained(config), trained(config, keep_features=False)
-        assert isinstance(kept.train, Features) and isinstance(anew.train, Images)
+        assert isinstance(kept.train, Features) and isinstance(anew.train, FrozenImages)
         for mine, theirs in zip(kept.history, anew.history, strict=True):
             assert mine == pytest.approx(theirs, abs=1e-6)
 
@@ -198,13 +250,13 @@ def test_a_frozen_encoder_sees_each_image_once_for_each_view(monkeypatch):
     training = training_of(TINY.with_(encoder="frozen", feature_views=2, epochs=5))
     encoded.clear()
     training.run()
-    assert encoded == [10, 8, 10]  # the first view, validation (4 images, filled up to 8), the second view
+    assert encoded == [4, 4, 4, *[4], *[4, 4, 4]]  # in parts of a batch: the first view, validation, the second view
 
 
 def test_views_are_the_draws_of_the_first_epochs_and_off_is_exact():
     two = trained(TINY.with_(encoder="frozen", feature_views=2, epochs=2))
     off = trained(TINY.with_(encoder="frozen", feature_views=0, epochs=2))
-    assert isinstance(off.train, Images)
+    assert isinstance(off.train, FrozenImages)
     assert two.history[1] == pytest.approx(off.history[1], abs=1e-6)
     with pytest.raises(ValueError, match="feature_views are of a frozen encoder"):
         TINY.with_(feature_views=2)
@@ -259,6 +311,8 @@ def test_a_batch_that_does_not_fit_is_divided_before_training_and_one_image_too_
     config = TINY.with_(model_options={})
     with pytest.warns(UserWarning, match=r"a batch of 4 images does not fit .* 4 passes \(accumulate: 4\)"):
         assert experiment.resolve(config).accumulate == 4
+    with pytest.warns(UserWarning, match="accumulate: 2 may not fit the cpu's memory; 4 would"):
+        experiment.resolve(config.with_(accumulate=2))
     monkeypatch.setattr(memory, "total", lambda device: fixed)
     with pytest.raises(ValueError, match="use a smaller image_size or width"):
         experiment.resolve(config)
@@ -298,6 +352,10 @@ def test_training_starts_from_the_weights_of_another_run():
     assert TINY.with_(start_from={}) == TINY
     with pytest.raises(ValueError, match="do not fit this model"):
         experiment.run(TINY.with_(start_from=parent.key, model_options={}))
+    with pytest.raises(ValueError, match="do not fit this model"):  # before the other run is trained
+        experiment.check(TINY.with_(start_from={"model_options": {}}))
+    with pytest.raises(ValueError, match=r"the run of start_from: .* drop encoder_lr"):
+        experiment.run(TINY.with_(start_from={"encoder": "frozen"}, encoder_lr=1e-5))
     with pytest.raises(FileNotFoundError, match="no finished run abc"):
         experiment.run(TINY.with_(start_from="abc"))
 
@@ -331,6 +389,8 @@ def test_bfloat16_computes_in_it_and_ends_near_float32():
 def test_a_compiled_step_ends_near_the_plain_one():
     plain, fast = trained(TINY.with_(rotation=0)), trained(TINY.with_(rotation=0, compile="default"))
     assert fast.history[-1]["train_loss"] == pytest.approx(plain.history[-1]["train_loss"], rel=0.05)
+    config = TINY.with_(compile="default", model="six_class_net", model_options={"width": 0.25}, epochs=1)
+    assert bytes_of(trained(config, state=broken_after(config, 2))) == bytes_of(trained(config))
     with pytest.raises(ValueError, match="reduce-overhead needs CUDA graphs"):
         experiment.resolve(TINY.with_(compile="reduce-overhead"))
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from seglib.config import Config
 from seglib.data.core import IGNORE_INDEX
+from seglib.memory import constant
 from seglib.randomness import normals, uniforms
 
 # The column of the draws that each decision reads; a new augmentation takes new columns, and these stay.
@@ -67,7 +68,7 @@ def colour_maps(images: torch.Tensor, draws: torch.Tensor, strength: float) -> t
     brightness, contrast, saturation = (
         (1 + strength * change[:, column]).view(-1, 1, 1) for column in (BRIGHTNESS, CONTRAST, SATURATION)
     )
-    grey = torch.tensor(GREY, device=images.device)
+    grey = constant(GREY, images.device)
     one, to_grey = torch.eye(3, device=images.device), grey.expand(3, 3)
     mean = torch.einsum("nchw,c->n", images, grey) / images[0, 0].numel() * brightness.flatten()
     matrix = _turns(change[:, HUE] * strength / 4 * 2 * math.pi) @ (one * saturation + to_grey * (1 - saturation))
@@ -79,7 +80,7 @@ def _turns(angles: torch.Tensor) -> torch.Tensor:
     """Rotations of colours about the grey axis, by radians (N,): (N, 3, 3)."""
     cos, sin = angles.cos().view(-1, 1, 1), angles.sin().view(-1, 1, 1)
     axis = torch.full((3, 3), 1 / 3, device=angles.device)
-    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=angles.device) / math.sqrt(3)
+    cross = constant(((0, -1, 1), (1, 0, -1), (-1, 1, 0)), angles.device) / math.sqrt(3)
     return torch.eye(3, device=angles.device) * cos + axis * (1 - cos) + cross * sin
 
 
