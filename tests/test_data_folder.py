@@ -124,6 +124,51 @@ def test_aerial_tiles_with_hexadecimal_colours(root):
     assert dataset.train.masks[0, 0].unique_consecutive().tolist() == list(range(6))
 
 
+def test_aerial_tiles_below_a_folder_that_is_named_like_masks(root):
+    for i in range(10):
+        put(root, f"semantic_labeling/top/top_mosaic_area{i}.tif", "picture")
+        put(root, f"semantic_labeling/gts_for_participants/top_mosaic_area{i}.tif", coloured(*TILES.values()))
+    dataset = load(root, f"names: [{', '.join(TILES)}]\ncolours: {TILES}\n".replace("'", ""), "multiclass")
+    assert counts(dataset) == {"train": 7, "val": 1, "test": 2}
+    assert dataset.train.masks[0, 0].unique_consecutive().tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("below", ["", "PH2 Dataset images/"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "mask_suffix: _lesion\nexclude: ['*_R?_Label*']\n",
+        "mask_suffix: _lesion\nimages: '*_Dermoscopic_Image'\n",
+        "images: '*_Dermoscopic_Image'\nmasks: '*_lesion'\nmask_suffix: _lesion\n",
+    ],
+)
+def test_a_folder_per_lesion_with_a_told_suffix(root, below, told):
+    for i in range(10):
+        case = f"{below}IMD{i:03}/IMD{i:03}"
+        put(root, f"{case}_Dermoscopic_Image/IMD{i:03}.bmp", "picture")
+        put(root, f"{case}_lesion/IMD{i:03}_lesion.bmp", half(255))
+    put(root, f"{below}IMD003/IMD003_roi/IMD003_R1_Label3.bmp", half(255))
+    dataset = load(root, LESION + told)
+    assert counts(dataset) == {"train": 7, "val": 1, "test": 2}
+    assert dataset.train.masks[:, :, :14].eq(1).all() and set(dataset.test.names) < {f"IMD{i:03}" for i in range(10)}
+
+
+def test_a_told_mask_suffix_goes_before_a_folder_of_images(root):
+    for i in range(10):
+        put(root, f"images/{i}.png", "picture")
+        put(root, f"images/{i}_lesion.png", half(255))
+    put(root, "preview.png", "picture")  # so that images is not around all files
+    dataset = load(root, LESION + "mask_suffix: _lesion\nimages: images\n")
+    assert sum(counts(dataset).values()) == 10 and dataset.train.masks.unique().tolist() == [0, 1]
+
+
+def test_a_folder_around_all_files_does_not_tell_images_from_masks(root):
+    for i in range(10):
+        put(root, f"Dataset_with_GT/benign/benign ({i}).png", "picture")
+        put(root, f"Dataset_with_GT/benign/benign ({i})_mask.png", half(1))
+    assert sum(counts(load(root, "names: [background, tumour]\n")).values()) == 10
+
+
 def test_masks_beside_their_images(root):
     for i in range(10):
         put(root, f"benign ({i}).png", "picture")
@@ -240,6 +285,10 @@ def test_a_hundred_broken_files_are_one_list(root):
         ("names: [a, b]\nvalues: {a: 0, c: 1}\n", "unknown class 'c'"),
         ("names: [a, b]\nvalues: {a: 0, b: 256}\n", "256, expected a value of 0 to 255"),
         ("names: [a, b]\ncolours: {a: 0, b: 1}\n", r"0, expected \[r, g, b\]"),
+        (
+            "names: [a, b]\ncolours: {a: '#zzzzzz', b: '#000000'}\n",
+            r"classes.yaml: '#zzzzzz', expected \[r, g, b\] or #rr",
+        ),
         ("names: [a, b]\nvalues: {a: 0, b: 0}\n", "0 stands for two things"),
         (LESION + "fractions: {test: 2}\n", "fractions is"),
         (LESION + "mask_suffix: _x\n", "holds 10 images and 0 masks"),

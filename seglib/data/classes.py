@@ -5,10 +5,12 @@
     values: {background: 0, road: 255}   # name → value or several; without both, value i is class i
     ignore: [[0, 0, 0]]                  # colours or values that count nowhere
 
-and, each only if needed: `images`, `masks` (names of folders), `image_suffix`, `mask_suffix` (of file names),
+and, each only if needed: `images`, `masks` (names or patterns of folders), `image_suffix`,
+`mask_suffix` (of file names; a told `mask_suffix` goes before what a folder's name suggests),
 `fractions` ({val: 0.1, test: 0.2}, by hash of the name), `exclude` (file names or patterns), `note` (a banner).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +79,7 @@ def _several(codes: object) -> list:
 
 def _code(file: Path, code: object, colours: bool) -> int | tuple[int, int, int]:
     """A file value 0 to 255, or a colour: [r, g, b] or '#rrggbb'."""
-    if colours and isinstance(code, str) and len(code) == 7 and code[0] == "#":
+    if colours and isinstance(code, str) and re.fullmatch("#[0-9a-fA-F]{6}", code):
         code = list(bytes.fromhex(code[1:]))
     parts = code if colours and isinstance(code, list) and len(code) == 3 else [code]
     if len(parts) != (3 if colours else 1) or not all(type(p) is int and 0 <= p <= 255 for p in parts):

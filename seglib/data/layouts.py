@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 
 from seglib.data.classes import FRACTIONS
@@ -17,7 +18,7 @@ from seglib.data.core import SPLITS, by_hash, unusable
 from seglib.data.files import SUFFIXES
 
 MASK_FOLDER = re.compile(
-    r"mask|label|annot|ground.?truth|manual|segmentation|(?<![a-z])(gt|seg)(?![a-z])|gtfine|target"
+    r"mask|label|annot|ground.?truth|manual|segmentation|(?<![a-z])(gts?|seg)(?![a-z])|gtfine|target"
 )
 IMAGE_FOLDER = re.compile(r"image|img|photo|picture|raw|(?<![a-z])(rgb|ortho|input)")
 PART = re.compile(
@@ -52,7 +53,8 @@ def parts(root: Path, layout: Mapping) -> dict[str, dict[str, tuple[Path, Path]]
     if not images or not masks:
         raise FileNotFoundError(
             f"{root} holds {len(images)} images and {len(masks)} masks; expected folders such as images and masks, or "
-            "train/images and train/masks; or say `images:` and `masks:` (names of folders) in classes.yaml"
+            "train/images and train/masks; or say `images:` and `masks:` (names of folders), or `mask_suffix:` (the "
+            "end of the masks' file names), in classes.yaml"
         )
     pairs = _paired(root, images, masks)
     by_part: dict[str, dict[str, tuple[Path, Path]]] = defaultdict(dict)
@@ -74,18 +76,24 @@ def parts(root: Path, layout: Mapping) -> dict[str, dict[str, tuple[Path, Path]]
 def _items(root: Path, layout: Mapping) -> tuple[list[Item], list[Item]]:
     """The images and the masks among the files below a folder."""
     images, masks, rest = [], [], []
-    for folders, paths in _folders(root):
+    excluded = [str(pattern) for pattern in layout.get("exclude", [])]
+    found = [
+        (folders, path)
+        for folders, paths in _folders(root)
+        for path in paths
+        if not any(fnmatch(path.name, pattern) or fnmatch(path.stem, pattern) for pattern in excluded)
+    ]
+    same = takewhile(lambda names: len(set(names)) == 1, zip(*(folders for folders, _ in found), strict=False))
+    shared = len(list(same))  # folders around all files: their names tell no file from another
+    for folders, path in found:
         part = next((m[1] for f in reversed(folders) if (m := PART.search(f.lower()))), "").replace("trainval", "train")
-        kind = _kind(folders, layout)
-        for path in paths:
-            if any(fnmatch(path.name, str(p)) or fnmatch(path.stem, str(p)) for p in layout.get("exclude", [])):
-                continue
-            if kind == "mask":
-                masks += _suffixed(path, part, layout, "mask_suffix")
-            elif kind == "image":
-                images += _suffixed(path, part, layout, "image_suffix")
-            elif kind == "either":
-                rest.append((path, part))
+        kind = _kind(folders, path, shared, layout)
+        if kind == "mask":
+            masks += _suffixed(path, part, layout, "mask_suffix")
+        elif kind == "image":
+            images += _suffixed(path, part, layout, "image_suffix")
+        elif kind == "either":
+            rest.append((path, part))
     ends, elsewhere = layout.get("mask_suffix"), bool(masks)
     for path, part in rest:  # of folders that do not say: masks there, if any, have a suffix
         is_mask = path.stem.endswith(ends) if ends else bool(MASK_SUFFIX.search(path.stem))
@@ -104,17 +112,31 @@ def _folders(root: Path) -> Iterator[tuple[tuple[str, ...], list[Path]]]:
         yield folders, [Path(here, n) for n in sorted(names) if n[0] != "." and Path(n).suffix.lower() in SUFFIXES]
 
 
-def _kind(folders: tuple[str, ...], layout: Mapping) -> str:
-    """What the folders say a file is: image, mask, either (nothing said), or other (named folders, and not in one)."""
-    for key, kind in (("masks", "mask"), ("images", "image")):
-        if key in layout and layout[key] in (*folders, "/".join(folders)):
-            return kind
-    for folder in reversed(folders):
+def _kind(folders: tuple[str, ...], path: Path, shared: int, layout: Mapping) -> str:
+    """What the folders say a file is: image, mask, either (nothing said), or other (named folders, and not in one).
+
+    Told folders of masks and a told suffix of masks go before told folders of images, and these before a guess.
+    """
+    if _told(folders, layout, "masks"):
+        return "mask"
+    ends = layout.get("mask_suffix")
+    by_suffix = ends and ends != layout.get("image_suffix") and "masks" not in layout
+    if by_suffix and path.stem.endswith(ends):
+        return "mask"
+    if _told(folders, layout, "images"):
+        return "image"
+    for folder in reversed(folders[shared:]):
         if MASK_FOLDER.search(folder.lower()):
             return "other" if "masks" in layout else "mask"
         if IMAGE_FOLDER.search(folder.lower()):
             return "other" if "images" in layout else "image"
     return "other" if "images" in layout else "either"
+
+
+def _told(folders: tuple[str, ...], layout: Mapping, key: str) -> bool:
+    """Whether a file lies in the folder, or in one of the pattern, that `classes.yaml` names."""
+    here = (*folders, "/".join(folders))
+    return key in layout and (layout[key] in here or any(fnmatch(folder, layout[key]) for folder in here))
 
 
 def _suffixed(path: Path, part: str, layout: Mapping, key: str) -> list[Item]:
