@@ -66,7 +66,8 @@ def read(file: Path, content: Mapping) -> Classes:
         table[code] = target
     if len(labels) == 2 and "values" not in content and 255 in table:
         raise ValueError(f"{file}: is 255 ignored, or is it {labels[1]}? say so with `values: {{{labels[0]}: 0, …}}`")
-    _check_fractions(file, content.get("fractions", {}))
+    if "fractions" in content:
+        _check_fractions(file, content["fractions"])
     layout = {key: content[key] for key in list(KEYS)[4:] if key in content}
     return Classes(file, tuple(labels), table, layout)
 
@@ -88,6 +89,8 @@ def _code(file: Path, code: object, colours: bool) -> int | tuple[int, int, int]
 
 
 def _check_fractions(file: Path, fractions: Mapping) -> None:
+    if "test" not in fractions:
+        raise ValueError(f"{file}: fractions is {dict(fractions)}, without test; expected such as {FRACTIONS}")
     for part, fraction in fractions.items():
         if part not in FRACTIONS or not isinstance(fraction, int | float) or not 0 < fraction < 1:
             raise ValueError(f"{file}: fractions is {dict(fractions)}, expected such as {FRACTIONS}")
