@@ -336,6 +336,11 @@ def test_a_hundred_broken_files_are_one_list(root):
         ("names: [background, lesion]\nignore: [255]\n", "is 255 ignored, or is it lesion"),
         ("name: [a, b]\n", "unknown key 'name'; did you mean 'names'"),
         ("names: [a]\n", "expected two or more different names"),
+        (
+            "names: [lesion, background]\nvalues: {background: 0, lesion: 255}\n",
+            "expected 'background', spelled so, as the first",
+        ),
+        ("names: [Background, lesion]\nvalues: {Background: 0, lesion: 255}\n", "'background', spelled so"),
         ("names: [a, b, c]\n", "3 names, expected 2 for task binary"),
         ("names: [a, b]\nvalues: {a: 0}\n", "no colour or value for b"),
         ("names: [a, b]\nvalues: {a: 0, c: 1}\n", "unknown class 'c'"),
@@ -362,7 +367,10 @@ def test_files_without_a_partner_are_all_listed(root):
     pairs(root)
     (root / "masks" / "3.png").unlink()
     (root / "images" / "5.png").unlink()
-    with pytest.raises(ValueError, match=r"2 problems.*\n  image .*3.png has no mask\n  mask .*5.png has no image"):
+    with pytest.raises(
+        ValueError,
+        match=r"`exclude:` in classes.yaml.*2 problems.*\n  image .*3.png has no mask\n  mask .*5.png has no image",
+    ):
         load(root, LESION)
     assert load(root, LESION + "exclude: ['3', '5.png']\n").note.startswith("without 3, 5.png")
 

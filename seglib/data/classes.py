@@ -48,6 +48,8 @@ def read(file: Path, content: Mapping) -> Classes:
     labels = [str(name) for name in content.get("names", [])]
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ValueError(f"{file}: names is {labels}, expected two or more different names, background first if any")
+    if any(label.lower() == "background" for label in labels) and labels[0] != "background":
+        raise ValueError(f"{file}: names is {labels}, expected 'background', spelled so, as the first")
     if "colours" in content and "values" in content:
         raise ValueError(f"{file}: masks hold either colours or values; give one of them")
     told = content.get("colours") or content.get("values") or {name: i for i, name in enumerate(labels)}

@@ -181,7 +181,7 @@ def _paired(
             found[image.path] = mask.path
     problems += [f"image {image.path} has no mask" for image in wanted if image.path not in found]
     if problems:
-        raise unusable(str(root), problems)
+        raise unusable(f"{root} (`exclude:` in classes.yaml leaves files out)", problems)
     return {(image.part, image.stem): (image.path, found[image.path]) for image in wanted}
 
 
