@@ -1,6 +1,7 @@
 """`folder`: the common layouts without code, and errors that name the file. Alone: pytest tests/test_data_folder.py"""
 
 import random
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -31,7 +32,7 @@ def put(root, path, content):
     file = root / path
     file.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, str):
-        content = np.random.default_rng(sum(path.encode())).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+        content = np.random.default_rng(zlib.crc32(path.encode())).integers(0, 256, (24, 32, 3)).astype(np.uint8)
     Image.fromarray(content).save(file)
 
 
@@ -124,6 +125,51 @@ def test_aerial_tiles_with_hexadecimal_colours(root):
     assert dataset.train.masks[0, 0].unique_consecutive().tolist() == list(range(6))
 
 
+def test_aerial_tiles_below_a_folder_that_is_named_like_masks(root):
+    for i in range(10):
+        put(root, f"semantic_labeling/top/top_mosaic_area{i}.tif", "picture")
+        put(root, f"semantic_labeling/gts_for_participants/top_mosaic_area{i}.tif", coloured(*TILES.values()))
+    dataset = load(root, f"names: [{', '.join(TILES)}]\ncolours: {TILES}\n".replace("'", ""), "multiclass")
+    assert counts(dataset) == {"train": 7, "val": 1, "test": 2}
+    assert dataset.train.masks[0, 0].unique_consecutive().tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("below", ["", "PH2 Dataset images/"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "mask_suffix: _lesion\nexclude: ['*_R?_Label*']\n",
+        "mask_suffix: _lesion\nimages: '*_Dermoscopic_Image'\n",
+        "images: '*_Dermoscopic_Image'\nmasks: '*_lesion'\nmask_suffix: _lesion\n",
+    ],
+)
+def test_a_folder_per_lesion_with_a_told_suffix(root, below, told):
+    for i in range(10):
+        case = f"{below}IMD{i:03}/IMD{i:03}"
+        put(root, f"{case}_Dermoscopic_Image/IMD{i:03}.bmp", "picture")
+        put(root, f"{case}_lesion/IMD{i:03}_lesion.bmp", half(255))
+    put(root, f"{below}IMD003/IMD003_roi/IMD003_R1_Label3.bmp", half(255))
+    dataset = load(root, LESION + told)
+    assert counts(dataset) == {"train": 7, "val": 1, "test": 2}
+    assert dataset.train.masks[:, :, :14].eq(1).all() and set(dataset.test.names) < {f"IMD{i:03}" for i in range(10)}
+
+
+def test_a_told_mask_suffix_goes_before_a_folder_of_images(root):
+    for i in range(10):
+        put(root, f"images/{i}.png", "picture")
+        put(root, f"images/{i}_lesion.png", half(255))
+    put(root, "preview.png", "picture")  # so that images is not around all files
+    dataset = load(root, LESION + "mask_suffix: _lesion\nimages: images\n")
+    assert sum(counts(dataset).values()) == 10 and dataset.train.masks.unique().tolist() == [0, 1]
+
+
+def test_a_folder_around_all_files_does_not_tell_images_from_masks(root):
+    for i in range(10):
+        put(root, f"Dataset_with_GT/benign/benign ({i}).png", "picture")
+        put(root, f"Dataset_with_GT/benign/benign ({i})_mask.png", half(1))
+    assert sum(counts(load(root, "names: [background, tumour]\n")).values()) == 10
+
+
 def test_masks_beside_their_images(root):
     for i in range(10):
         put(root, f"benign ({i}).png", "picture")
@@ -164,6 +210,58 @@ def test_lists_of_names_make_the_splits(root):
         load(root, LESION)
 
 
+def voc(root, lists):
+    """Pascal VOC: masks for three images of four, two kinds of masks, and lists of the images that have them."""
+    for i in range(20):
+        put(root, f"JPEGImages/2007_{i:06}.jpg", "picture")
+        if i % 4:
+            put(root, f"SegmentationClass/2007_{i:06}.png", half(1))
+            put(root, f"SegmentationObject/2007_{i:06}.png", half(3))
+    (root / "ImageSets/Segmentation").mkdir(parents=True)
+    for part, numbers in lists.items():
+        text = "".join(f"2007_{i:06}\n" for i in numbers)
+        (root / f"ImageSets/Segmentation/{part}.txt").write_text(text)
+    return "names: [background, cat]\nmasks: SegmentationClass\n"
+
+
+def test_an_image_needs_a_mask_only_where_a_list_names_it(root):
+    text = voc(root, {"train": (1, 2, 3, 5), "val": (6, 7), "test": (9, 10)})
+    (root / "SegmentationClass/2007_000001.png").rename(root / "SegmentationClass/2007_000004.png")
+    with pytest.raises(ValueError, match=r"1 problem in the files:\n  image .*2007_000001.jpg has no mask$"):
+        load(root, text)
+    (root / "SegmentationClass/2007_000004.png").rename(root / "SegmentationClass/2007_000001.png")
+    (root / "JPEGImages/2007_000011.jpg").unlink()  # nor need a mask that no list names have an image
+    dataset = load(root, text)
+    assert counts(dataset) == {"train": 4, "val": 2, "test": 2} and dataset.train.masks.unique().tolist() == [0, 1]
+
+
+def test_lists_without_test_name_the_ways_out(root):
+    listed = {"train": (1, 2, 3, 5, 6, 7), "val": (9, 10, 11, 13), "trainval": (1, 2, 3, 5, 6, 7, 9, 10, 11, 13)}
+    text = voc(root, listed)
+    with pytest.raises(ValueError, match=r"lists make the parts train \(6\), val \(4\).*`fractions: .*rename val.txt"):
+        load(root, text)
+    divided = load(root, text + "fractions: {val: 0.1, test: 0.2}\n")
+    assert counts(divided) == {"train": 7, "val": 1, "test": 2}
+    names = {name for split in divided.splits().values() for name in split.names}
+    assert names == {f"2007_{i:06}" for i in listed["trainval"]}  # of the lists alone
+    (root / "ImageSets/Segmentation/val.txt").rename(root / "ImageSets/Segmentation/test.txt")
+    assert counts(load(root, text)) == {"train": 5, "val": 1, "test": 4}
+
+
+@pytest.mark.parametrize("count", [3, 4, 5])
+@pytest.mark.parametrize("told", ["", "fractions: {test: 0.1}\n", "fractions: {test: 0.1, val: 0.1}\n"])
+def test_a_few_images_still_make_three_parts(root, count, told):
+    pairs(root, count)
+    assert counts(load(root, LESION + told)) == {"train": count - 2, "val": 1, "test": 1}
+
+
+@pytest.mark.parametrize(("count", "told"), [(2, ""), (2, "fractions: {test: 0.1}\n"), (4, "fractions: {test: 0.9}\n")])
+def test_too_few_images_to_divide_are_an_error(root, count, told):
+    pairs(root, count)
+    with pytest.raises(ValueError, match=rf"{count} images divided by `fractions: .*to train on"):
+        load(root, LESION + told)
+
+
 def test_fractions_depend_on_each_name_alone(root):
     pairs(root, 20)
     before = load(root, LESION)
@@ -191,8 +289,11 @@ def test_the_same_image_in_two_splits_is_a_leak_whatever_its_name(root):
     (root / "test/images/3.png").write_bytes((root / "train/images/2.png").read_bytes())
     with pytest.raises(ValueError, match=r"3.png \(test\) is the same file as .*2.png"):
         load(root, LESION)
+    for i in (4, 5):
+        put(root, f"train/images/{i}.png", "picture")
+        put(root, f"train/masks/{i}.png", half(255))
     assert counts(load(root, LESION + "fractions: {test: 0.3, val: 0.3}\nexclude: ['3']\n")) == {
-        "train": 0, "val": 1, "test": 1,
+        "train": 2, "val": 1, "test": 1,
     }  # fmt: skip
 
 
@@ -235,13 +336,23 @@ def test_a_hundred_broken_files_are_one_list(root):
         ("names: [background, lesion]\nignore: [255]\n", "is 255 ignored, or is it lesion"),
         ("name: [a, b]\n", "unknown key 'name'; did you mean 'names'"),
         ("names: [a]\n", "expected two or more different names"),
+        (
+            "names: [lesion, background]\nvalues: {background: 0, lesion: 255}\n",
+            "expected 'background', spelled so, as the first",
+        ),
+        ("names: [Background, lesion]\nvalues: {Background: 0, lesion: 255}\n", "'background', spelled so"),
         ("names: [a, b, c]\n", "3 names, expected 2 for task binary"),
         ("names: [a, b]\nvalues: {a: 0}\n", "no colour or value for b"),
         ("names: [a, b]\nvalues: {a: 0, c: 1}\n", "unknown class 'c'"),
         ("names: [a, b]\nvalues: {a: 0, b: 256}\n", "256, expected a value of 0 to 255"),
         ("names: [a, b]\ncolours: {a: 0, b: 1}\n", r"0, expected \[r, g, b\]"),
+        (
+            "names: [a, b]\ncolours: {a: '#zzzzzz', b: '#000000'}\n",
+            r"classes.yaml: '#zzzzzz', expected \[r, g, b\] or #rr",
+        ),
         ("names: [a, b]\nvalues: {a: 0, b: 0}\n", "0 stands for two things"),
         (LESION + "fractions: {test: 2}\n", "fractions is"),
+        (LESION + "fractions: {val: 0.2}\n", "without test"),
         (LESION + "mask_suffix: _x\n", "holds 10 images and 0 masks"),
         (LESION + "masks: labels\n", "expected folders such as images and masks"),
     ],
@@ -256,7 +367,10 @@ def test_files_without_a_partner_are_all_listed(root):
     pairs(root)
     (root / "masks" / "3.png").unlink()
     (root / "images" / "5.png").unlink()
-    with pytest.raises(ValueError, match=r"2 problems.*\n  image .*3.png has no mask\n  mask .*5.png has no image"):
+    with pytest.raises(
+        ValueError,
+        match=r"`exclude:` in classes.yaml.*2 problems.*\n  image .*3.png has no mask\n  mask .*5.png has no image",
+    ):
         load(root, LESION)
     assert load(root, LESION + "exclude: ['3', '5.png']\n").note.startswith("without 3, 5.png")
 

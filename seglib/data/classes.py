@@ -5,10 +5,12 @@
     values: {background: 0, road: 255}   # name → value or several; without both, value i is class i
     ignore: [[0, 0, 0]]                  # colours or values that count nowhere
 
-and, each only if needed: `images`, `masks` (names of folders), `image_suffix`, `mask_suffix` (of file names),
+and, each only if needed: `images`, `masks` (names or patterns of folders), `image_suffix`,
+`mask_suffix` (of file names; a told `mask_suffix` goes before what a folder's name suggests),
 `fractions` ({val: 0.1, test: 0.2}, by hash of the name), `exclude` (file names or patterns), `note` (a banner).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +48,8 @@ def read(file: Path, content: Mapping) -> Classes:
     labels = [str(name) for name in content.get("names", [])]
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ValueError(f"{file}: names is {labels}, expected two or more different names, background first if any")
+    if any(label.lower() == "background" for label in labels) and labels[0] != "background":
+        raise ValueError(f"{file}: names is {labels}, expected 'background', spelled so, as the first")
     if "colours" in content and "values" in content:
         raise ValueError(f"{file}: masks hold either colours or values; give one of them")
     told = content.get("colours") or content.get("values") or {name: i for i, name in enumerate(labels)}
@@ -64,7 +68,8 @@ def read(file: Path, content: Mapping) -> Classes:
         table[code] = target
     if len(labels) == 2 and "values" not in content and 255 in table:
         raise ValueError(f"{file}: is 255 ignored, or is it {labels[1]}? say so with `values: {{{labels[0]}: 0, …}}`")
-    _check_fractions(file, content.get("fractions", {}))
+    if "fractions" in content:
+        _check_fractions(file, content["fractions"])
     layout = {key: content[key] for key in list(KEYS)[4:] if key in content}
     return Classes(file, tuple(labels), table, layout)
 
@@ -77,7 +82,7 @@ def _several(codes: object) -> list:
 
 def _code(file: Path, code: object, colours: bool) -> int | tuple[int, int, int]:
     """A file value 0 to 255, or a colour: [r, g, b] or '#rrggbb'."""
-    if colours and isinstance(code, str) and len(code) == 7 and code[0] == "#":
+    if colours and isinstance(code, str) and re.fullmatch("#[0-9a-fA-F]{6}", code):
         code = list(bytes.fromhex(code[1:]))
     parts = code if colours and isinstance(code, list) and len(code) == 3 else [code]
     if len(parts) != (3 if colours else 1) or not all(type(p) is int and 0 <= p <= 255 for p in parts):
@@ -86,6 +91,8 @@ def _code(file: Path, code: object, colours: bool) -> int | tuple[int, int, int]
 
 
 def _check_fractions(file: Path, fractions: Mapping) -> None:
+    if "test" not in fractions:
+        raise ValueError(f"{file}: fractions is {dict(fractions)}, without test; expected such as {FRACTIONS}")
     for part, fraction in fractions.items():
         if part not in FRACTIONS or not isinstance(fraction, int | float) or not 0 < fraction < 1:
             raise ValueError(f"{file}: fractions is {dict(fractions)}, expected such as {FRACTIONS}")

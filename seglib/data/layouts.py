@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 
 from seglib.data.classes import FRACTIONS
@@ -17,7 +18,7 @@ from seglib.data.core import SPLITS, by_hash, unusable
 from seglib.data.files import SUFFIXES
 
 MASK_FOLDER = re.compile(
-    r"mask|label|annot|ground.?truth|manual|segmentation|(?<![a-z])(gt|seg)(?![a-z])|gtfine|target"
+    r"mask|label|annot|ground.?truth|manual|segmentation|(?<![a-z])(gts?|seg)(?![a-z])|gtfine|target"
 )
 IMAGE_FOLDER = re.compile(r"image|img|photo|picture|raw|(?<![a-z])(rgb|ortho|input)")
 PART = re.compile(
@@ -52,40 +53,43 @@ def parts(root: Path, layout: Mapping) -> dict[str, dict[str, tuple[Path, Path]]
     if not images or not masks:
         raise FileNotFoundError(
             f"{root} holds {len(images)} images and {len(masks)} masks; expected folders such as images and masks, or "
-            "train/images and train/masks; or say `images:` and `masks:` (names of folders) in classes.yaml"
+            "train/images and train/masks; or say `images:` and `masks:` (names of folders), or `mask_suffix:` (the "
+            "end of the masks' file names), in classes.yaml"
         )
-    pairs = _paired(root, images, masks)
+    lists = _lists(root, layout)
+    pairs = _paired(root, images, masks, {stem for listed in lists.values() for stem, _ in listed} if lists else None)
     by_part: dict[str, dict[str, tuple[Path, Path]]] = defaultdict(dict)
     for (part, stem), pair in pairs.items():
         by_part[part][stem] = pair
-    if "fractions" not in layout and (listed := _lists(root)):
-        return _by_list(root, pairs, listed)
+    by_part = _by_list(root, pairs, lists) if lists else _named(by_part)
     if "fractions" in layout or set(by_part) == {""}:
-        return _by_fraction(_named(by_part), layout.get("fractions", FRACTIONS))
+        return _by_fraction(root, by_part, layout.get("fractions", FRACTIONS))
     if not {"train", "test"} <= set(by_part) <= set(SPLITS):
         found = ", ".join(f"{part or 'neither'} ({len(names)})" for part, names in sorted(by_part.items()))
+        renamed = ", or rename val.txt to test.txt to test on it and hold a tenth of train out"
         raise ValueError(
-            f"{root}: the folders make the parts {found}, expected train, test and perhaps val; "
-            f"or say `fractions: {FRACTIONS}` in classes.yaml to divide all of them by hash of the name"
+            f"{root}: the {'lists' if lists else 'folders'} make the parts {found}, expected train, test and perhaps "
+            f"val; say `fractions: {FRACTIONS}` in classes.yaml to divide all of them by hash of the name"
+            + (renamed if lists.keys() == {"train", "val"} else "")
         )
-    return _named(by_part)
+    return by_part
 
 
 def _items(root: Path, layout: Mapping) -> tuple[list[Item], list[Item]]:
     """The images and the masks among the files below a folder."""
     images, masks, rest = [], [], []
-    for folders, paths in _folders(root):
+    found = [(folders, path) for folders, paths in _folders(root) for path in paths if not _excluded(path, layout)]
+    same = takewhile(lambda names: len(set(names)) == 1, zip(*(folders for folders, _ in found), strict=False))
+    shared = len(list(same))  # folders around all files: their names tell no file from another
+    for folders, path in found:
         part = next((m[1] for f in reversed(folders) if (m := PART.search(f.lower()))), "").replace("trainval", "train")
-        kind = _kind(folders, layout)
-        for path in paths:
-            if any(fnmatch(path.name, str(p)) or fnmatch(path.stem, str(p)) for p in layout.get("exclude", [])):
-                continue
-            if kind == "mask":
-                masks += _suffixed(path, part, layout, "mask_suffix")
-            elif kind == "image":
-                images += _suffixed(path, part, layout, "image_suffix")
-            elif kind == "either":
-                rest.append((path, part))
+        kind = _kind(folders, path, shared, layout)
+        if kind == "mask":
+            masks += _suffixed(path, part, layout, "mask_suffix")
+        elif kind == "image":
+            images += _suffixed(path, part, layout, "image_suffix")
+        elif kind == "either":
+            rest.append((path, part))
     ends, elsewhere = layout.get("mask_suffix"), bool(masks)
     for path, part in rest:  # of folders that do not say: masks there, if any, have a suffix
         is_mask = path.stem.endswith(ends) if ends else bool(MASK_SUFFIX.search(path.stem))
@@ -104,17 +108,36 @@ def _folders(root: Path) -> Iterator[tuple[tuple[str, ...], list[Path]]]:
         yield folders, [Path(here, n) for n in sorted(names) if n[0] != "." and Path(n).suffix.lower() in SUFFIXES]
 
 
-def _kind(folders: tuple[str, ...], layout: Mapping) -> str:
-    """What the folders say a file is: image, mask, either (nothing said), or other (named folders, and not in one)."""
-    for key, kind in (("masks", "mask"), ("images", "image")):
-        if key in layout and layout[key] in (*folders, "/".join(folders)):
-            return kind
-    for folder in reversed(folders):
+def _excluded(path: Path, layout: Mapping) -> bool:
+    patterns = [str(pattern) for pattern in layout.get("exclude", [])]
+    return any(fnmatch(path.name, pattern) or fnmatch(path.stem, pattern) for pattern in patterns)
+
+
+def _kind(folders: tuple[str, ...], path: Path, shared: int, layout: Mapping) -> str:
+    """What the folders say a file is: image, mask, either (nothing said), or other (named folders, and not in one).
+
+    Told folders of masks and a told suffix of masks go before told folders of images, and these before a guess.
+    """
+    if _told(folders, layout, "masks"):
+        return "mask"
+    ends = layout.get("mask_suffix")
+    by_suffix = ends and ends != layout.get("image_suffix") and "masks" not in layout
+    if by_suffix and path.stem.endswith(ends):
+        return "mask"
+    if _told(folders, layout, "images"):
+        return "image"
+    for folder in reversed(folders[shared:]):
         if MASK_FOLDER.search(folder.lower()):
             return "other" if "masks" in layout else "mask"
         if IMAGE_FOLDER.search(folder.lower()):
             return "other" if "images" in layout else "image"
     return "other" if "images" in layout else "either"
+
+
+def _told(folders: tuple[str, ...], layout: Mapping, key: str) -> bool:
+    """Whether a file lies in the folder, or in one of the pattern, that `classes.yaml` names."""
+    here = (*folders, "/".join(folders))
+    return key in layout and (layout[key] in here or any(fnmatch(folder, layout[key]) for folder in here))
 
 
 def _suffixed(path: Path, part: str, layout: Mapping, key: str) -> list[Item]:
@@ -125,12 +148,20 @@ def _suffixed(path: Path, part: str, layout: Mapping, key: str) -> list[Item]:
     return [Item(path, part, stem, IMAGE_SUFFIX.sub("", MASK_SUFFIX.sub("", stem)))]
 
 
-def _paired(root: Path, images: list[Item], masks: list[Item]) -> dict[tuple[str, str], tuple[Path, Path]]:
-    """(part, name) → image and mask. A mask belongs to the image of its stem, else to that of its short stem."""
+def _paired(
+    root: Path, images: list[Item], masks: list[Item], listed: set[str] | None
+) -> dict[tuple[str, str], tuple[Path, Path]]:
+    """(part, name) → image and mask. A mask belongs to the image of its stem, else to that of its short stem.
+
+    Where there are lists, only the images that they name need be whole: Pascal VOC has masks for few of its images.
+    """
     problems: list[str] = []
+    wanted = [image for image in images if listed is None or {image.stem, image.path.stem} & listed]
+    wanted_paths = {image.path for image in wanted}
     by_stem: dict[tuple[str, str], Item] = {}
     for image in images:
-        if (first := by_stem.setdefault((image.part, image.stem), image)) is not image:
+        first = by_stem.setdefault((image.part, image.stem), image)
+        if first is not image and image.path in wanted_paths:
             problems.append(_twice("image", image.stem, image.path, first.path))
     for stem in ("stem", "short"):  # a whole stem goes before a short one, whichever file comes first
         for image in images:
@@ -140,16 +171,18 @@ def _paired(root: Path, images: list[Item], masks: list[Item]) -> dict[tuple[str
     for mask in masks:
         part = mask.part or "*"  # masks may lie together though images do not
         image = by_stem.get((part, mask.stem)) or by_stem.get((part, mask.short))
-        if image is None:
+        if image is None and listed is None:
             problems.append(f"mask {mask.path} has no image")
+        elif image is None or image.path not in wanted_paths:
+            continue
         elif image.path in found:
             problems.append(_twice("mask", image.stem, mask.path, found[image.path]))
         else:
             found[image.path] = mask.path
-    problems += [f"image {image.path} has no mask" for image in images if image.path not in found]
+    problems += [f"image {image.path} has no mask" for image in wanted if image.path not in found]
     if problems:
-        raise unusable(str(root), problems)
-    return {(image.part, image.stem): (image.path, found[image.path]) for image in images}
+        raise unusable(f"{root} (`exclude:` in classes.yaml leaves files out)", problems)
+    return {(image.part, image.stem): (image.path, found[image.path]) for image in wanted}
 
 
 def _twice(kind: str, stem: str, one: Path, other: Path) -> str:
@@ -165,47 +198,50 @@ def _named(by_part: Mapping) -> dict[str, dict[str, tuple[Path, Path]]]:
     return {part: {f"{part}_{s}" if alike else s: pair for s, pair in names.items()} for part, names in by_part.items()}
 
 
-def _by_fraction(by_part: Mapping, fractions: Mapping) -> dict[str, dict[str, tuple[Path, Path]]]:
+def _by_fraction(root: Path, by_part: Mapping, fractions: Mapping) -> dict[str, dict[str, tuple[Path, Path]]]:
+    """Each part that is named gets one image at least, however few there are."""
     pairs = {name: pair for names in by_part.values() for name, pair in names.items()}
     names, start, result = by_hash(list(pairs)), 0, {}
-    for part in ("test", "val"):
-        end = start + round(fractions.get(part, 0) * len(names))
-        if part in fractions:
-            result[part] = {name: pairs[name] for name in names[start:end]}
-        start = end
+    sizes = {part: max(1, round(fractions[part] * len(names))) for part in ("test", "val") if part in fractions}
+    left = len(names) - sum(sizes.values())
+    if left < (1 if "val" in sizes else 2):  # without val, one of train is held out
+        raise ValueError(
+            f"{root}: {len(names)} images divided by `fractions: {dict(fractions)}` leave {max(left, 0)} to train on; "
+            "add images, or say smaller fractions in classes.yaml"
+        )
+    for part, size in sizes.items():
+        result[part] = {name: pairs[name] for name in names[start : start + size]}
+        start += size
     return {**result, "train": {name: pairs[name] for name in names[start:]}}
 
 
-def _lists(root: Path) -> dict[str, Path]:
-    """Part → the list of its names, if there are such lists."""
+def _lists(root: Path, layout: Mapping) -> dict[str, list[tuple[str, str]]]:
+    """Part → the names its list gives, each with its file and line; empty if there are no lists."""
     for folder in LISTS:
         files = {part: root / folder / f"{part}.txt" for part in ("train", "trainval", "val", "test")}
-        there = {part: file for part, file in files.items() if file.is_file()}
+        there = {part: file for part, file in files.items() if file.is_file() and not _excluded(file, layout)}
         if there:
             if "train" in there:
                 there.pop("trainval", None)
-            return {part.replace("trainval", "train"): file for part, file in there.items()}
+            return {part.replace("trainval", "train"): _listed(file) for part, file in there.items()}
     return {}
 
 
-def _by_list(root: Path, pairs: Mapping, lists: Mapping[str, Path]) -> dict[str, dict[str, tuple[Path, Path]]]:
-    if not {"train", "test"} <= lists.keys():
-        raise ValueError(
-            f"{root}: there are lists of names for {', '.join(lists)}, expected train.txt, test.txt (val.txt)"
-        )
+def _listed(file: Path) -> list[tuple[str, str]]:
+    """The name (a stem) in each line that is not empty, and where it stands."""
+    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+    where = ((line.split()[0], f"{file}, line {number}") for number, line in lines if line.strip())
+    return [(re.sub(r"\.\w{3,4}$", "", Path(path).name), line) for path, line in where]
+
+
+def _by_list(root: Path, pairs: Mapping, lists: Mapping) -> dict[str, dict[str, tuple[Path, Path]]]:
     known = {image.stem: (stem, (image, mask)) for (_, stem), (image, mask) in pairs.items()}
     known |= {stem: (stem, pair) for (_, stem), pair in pairs.items()}
-    result: dict[str, dict] = {}
-    problems = []
-    for part, file in lists.items():
-        result[part] = {}
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-            stem = re.sub(r"\.\w{3,4}$", "", Path(line.split()[0]).name) if line.strip() else ""
-            if stem in known:
-                name, pair = known[stem]
-                result[part][name] = pair
-            elif stem:
-                problems.append(f"{file}, line {number}: there is no image {stem}")
-    if problems:
+    named = [(part, stem, where) for part, listed in lists.items() for stem, where in listed]
+    if problems := [f"{where}: there is no image {stem}" for _, stem, where in named if stem not in known]:
         raise unusable(str(root), problems)
+    result: dict[str, dict] = {part: {} for part in lists}
+    for part, stem, _ in named:
+        name, pair = known[stem]
+        result[part][name] = pair
     return result
