@@ -35,7 +35,8 @@ def table(groups: Groups, score: str = "Dice") -> pd.DataFrame:
 
     Columns: model, baseline; difference (`Estimate`, model minus baseline, mean over images and seeds); p (two-sided),
     p_holm (corrected over all pairs of this table); d_z (Cohen's, of the images' differences); wins, ties (shares of
-    images on which the model's score is higher, and equal); images, seeds, baseline_seeds; these_models (seeds are not
+    images on which the model's score is higher, and equal); images (those on which every seed of both has a score: the
+    whole row is of these alone); seeds, baseline_seeds; these_models (seeds are not
     covered: one of the two has a single one); verdict: better or worse only if the 95 % interval leaves out 0 and
     p_holm is below ALPHA.
     """
@@ -100,7 +101,7 @@ def variances(groups: Groups, score: str = "Dice") -> pd.DataFrame:
     found = {label: scores.matrix(group, score) for label, group in groups.items()}
     rows = []
     for baseline, model in itertools.combinations(found, 2):
-        models = variance.shared([found[model], found[baseline]])
+        models = variance.paired(found[model], found[baseline])
         parts = variance.components(*models)
         by_seed = parts.seed**2 / parts.seeds
         by_image = (parts.image**2 + np.nan_to_num(parts.interaction) ** 2 / parts.seeds) / parts.images

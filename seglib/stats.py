@@ -16,6 +16,7 @@ from seglib import variance
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 MIN_IMAGES = 20  # of fewer, an interval is far too narrow, and none is given
+NEGLIGIBLE = 1e-9  # a difference or a spread below this is rounding
 CHUNK = 1000  # resamples held as floats at a time
 UNKNOWN = float("nan")
 ANY = (-float("inf"), float("inf"))
@@ -39,7 +40,7 @@ class Estimate:
 
     @property
     def _has_width(self) -> bool:
-        return self.high - self.low > 1e-9 * max(1, abs(self.mean))  # less is rounding
+        return self.high - self.low > NEGLIGIBLE * max(1, abs(self.mean))  # less is rounding
 
     @property
     def digits(self) -> int:
@@ -61,9 +62,11 @@ class Estimate:
 class Comparison:
     """The paired difference of two models' means, first minus second, its test and its size.
 
-    p: two-sided, not yet corrected. effect: Cohen's d_z, the mean over the standard deviation of the images'
-    differences (each the mean over seeds). wins, ties: the shares of images on which the first's mean over seeds is
-    higher, and equal. seeds: of each; these_models: whether one has a single seed, so that seeds are not covered.
+    All of it is of the same images, those on which every seed of both models has a score; images: how many. p:
+    two-sided, not yet corrected, NaN of fewer than MIN_IMAGES. effect: Cohen's d_z, the mean over the standard
+    deviation of the images' differences (each the mean over seeds), NaN where all images differ alike. wins, ties: the
+    shares of images on which the first's mean over seeds is higher, and equal. seeds: of each; these_models: whether
+    one has a single seed, so that seeds are not covered.
     """
 
     difference: Estimate
@@ -82,7 +85,7 @@ def estimate(scores: np.ndarray, within: tuple[float, float] = ANY) -> Estimate:
     One row: bootstrap over images. More: `half_width`, over seeds and images.
     Args: within — the values that such a score can have; an interval is cut there, and covers as often as before.
     """
-    return _estimate(variance.shared([np.atleast_2d(scores)]), within)
+    return _estimate([variance.counted(np.atleast_2d(scores))], within)
 
 
 def bootstrap_mean(values: np.ndarray, confidence: float = CONFIDENCE) -> Estimate:
@@ -128,7 +131,7 @@ def p_value(*models: np.ndarray) -> np.ndarray:
     `half_width` leaves out 0. Shape as there."""
     error, quantile = _two_way(*models)
     mean = np.abs(variance.over_images(*models).mean(-1))
-    ratio = np.divide(mean, error, out=np.where(mean > 0, np.inf, 0.0), where=error > 0)
+    ratio = np.divide(mean, error, out=np.where(mean > NEGLIGIBLE, np.inf, 0.0), where=error > NEGLIGIBLE)
     low, high = np.full_like(error, 1e-15), np.ones_like(error)
     for _ in range(60):  # halving in p: quantile(p) falls as p grows
         middle = np.sqrt(low * high)
@@ -151,25 +154,31 @@ def _two_way(*models: np.ndarray):
 def compare(first: np.ndarray, second: np.ndarray, within: tuple[float, float] = ANY) -> Comparison:
     """Two models' scores on the same images, (S, n) and (S', n), seeds in any number; see the module for the method.
 
-    If either has one seed, seeds are averaged and the answer is for these trained models.
+    NaN means not defined: an image on which any seed of either has no score is in no part of the comparison, so the
+    difference need not be that of the two models' own means. If either has one seed, seeds are averaged and the answer
+    is for these trained models.
     Args: within — the values that such a score can have, as in `estimate`.
     """
-    models = variance.shared([np.atleast_2d(first), np.atleast_2d(second)])
-    raw = variance.over_images(np.atleast_2d(first), np.atleast_2d(second))
-    raw = raw[~np.isnan(raw)]  # where both are defined
-    spread = raw.std(ddof=1) if len(raw) > 1 else 0.0
-    seeds = (len(models[0]), len(models[1]))
-    images = models[0].shape[-1]
+    models = variance.paired(np.atleast_2d(first), np.atleast_2d(second))
+    gaps = variance.over_images(*models)
+    gaps = np.where(np.abs(gaps) > NEGLIGIBLE, gaps, 0.0)
+    seeds, images = (len(models[0]), len(models[1])), len(gaps)
     these_models = min(seeds) < 2
     p = UNKNOWN
     if images >= MIN_IMAGES:
-        p = sign_flip(variance.over_images(*models)) if these_models else float(p_value(*models))
+        p = sign_flip(gaps) if these_models else float(p_value(*models))
     return Comparison(
-        difference=_estimate(models, (within[0] - within[1], within[1] - within[0])), p=p,
-        effect=float(raw.mean() / spread) if spread > 0 else 0.0 if len(raw) and not raw.any() else UNKNOWN,
-        wins=float((raw > 0).mean()) if len(raw) else UNKNOWN, ties=float((raw == 0).mean()) if len(raw) else UNKNOWN,
+        difference=_estimate(models, (within[0] - within[1], within[1] - within[0])), p=p, effect=_effect(gaps),
+        wins=float((gaps > 0).mean()) if images else UNKNOWN, ties=float((gaps == 0).mean()) if images else UNKNOWN,
         images=images, seeds=seeds, these_models=these_models,
     )  # fmt: skip
+
+
+def _effect(gaps: np.ndarray) -> float:
+    if len(gaps) < 2:
+        return UNKNOWN
+    spread = gaps.std(ddof=1)
+    return float(gaps.mean() / spread) if spread > NEGLIGIBLE else UNKNOWN if gaps.any() else 0.0
 
 
 def sign_flip(differences: np.ndarray) -> float:

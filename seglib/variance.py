@@ -6,7 +6,6 @@ their seeds are independent of each other (a seed does not mean the same to two 
 Reference: Searle, Casella and McCulloch, Variance Components, 1992, ch. 4.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +57,13 @@ def over_images(*models: np.ndarray) -> np.ndarray:
 
 
 def components(*models: np.ndarray) -> Components:
-    """The components of one model's scores (S, n), or of the difference of two models'; none is below 0."""
+    """The components of one model's scores (S, n), or of the difference of two models'; none is below 0.
+
+    Of fewer than two images they are NaN.
+    """
     images, seeds = models[0].shape[-1], min(len(scores) for scores in models)
+    if images < 2:
+        return Components(*[float("nan")] * 3, seeds, images)
     if seeds < 2:
         return Components(float("nan"), float(over_images(*models).std(ddof=1)), float("nan"), seeds, images)
     by_seed, by_image, rest = 0.0, over_images(*models).var(ddof=1), 0.0
@@ -119,7 +123,12 @@ def complete(scores: np.ndarray) -> np.ndarray:
     return means + np.where(defined, scores - means, 0) * scores.shape[-1] / np.maximum(count, 1)
 
 
-def shared(models: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The models' scores on the images that any seed of any of them defines, completed."""
-    kept = np.logical_or.reduce([~np.isnan(scores).all(0) for scores in models])
-    return [complete(np.asarray(scores, dtype=float)[:, kept]) for scores in models]
+def counted(scores: np.ndarray) -> np.ndarray:
+    """One model's scores (S, n) on the images that any of its seeds defines, completed."""
+    return complete(np.asarray(scores, dtype=float)[:, ~np.isnan(scores).all(0)])
+
+
+def paired(*models: np.ndarray) -> list[np.ndarray]:
+    """The models' scores (S, n) on the images that every seed of every one of them defines; nothing is filled in."""
+    kept = ~np.logical_or.reduce([np.isnan(scores).any(0) for scores in models])
+    return [np.asarray(scores, dtype=float)[:, kept] for scores in models]

@@ -121,8 +121,9 @@ def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
         corrected = "" if gap.low <= 0 <= gap.high else " once corrected for the number of pairs"
         found = f"no difference shown{corrected}"
         return f"{model} against {baseline}: {found} ({numbers}{side}, {evidence}, {_sample(row)})."
-    wins, effect = f"higher on {100 * row['wins']:.0f} % of images", f"d_z = {row['d_z']:.1f}"
-    return f"{model} is {row['verdict']} than {baseline} by {numbers} ({evidence}, {effect}, {wins}, {_sample(row)})."
+    effect = "" if pd.isna(row["d_z"]) else f"d_z = {row['d_z']:.1f}, "
+    effect += f"higher on {100 * row['wins']:.0f} % of images"
+    return f"{model} is {row['verdict']} than {baseline} by {numbers} ({evidence}, {effect}, {_sample(row)})."
 
 
 def _sample(row: pd.Series) -> str:

@@ -177,3 +177,27 @@ def test_what_no_number_of_images_could_show_is_infinite():
 )
 def test_no_more_digits_are_shown_than_the_interval_supports(low, high, text):
     assert str(Estimate(0.73, low, high)).replace("\u00a0", " ") == text
+
+
+def test_every_figure_of_a_comparison_is_of_the_same_images():
+    rng = np.random.default_rng(11)
+    first = np.where(np.arange(100) < 60, 0.50, np.nan) + 0.02 * rng.standard_normal(100)
+    second = np.where(np.arange(100) < 60, 0.52, 0.0)
+    found = stats.compare(first, second)
+    assert found == stats.compare(first[:60], second[:60])  # what first leaves out is in no part of it
+    assert found.images == 60 and found.difference.mean == pytest.approx((first - second)[:60].mean())
+    assert found.difference.high < 0 and found.p < 0.05 and found.effect < 0 and found.wins < 0.5
+    seeds = np.stack([first, first + 0.01, first - 0.02])
+    seeds[1, 5] = np.nan
+    assert stats.compare(seeds, second).images == 59
+    assert len(variance.paired(seeds, second[None])[0][0]) == 59
+
+
+def test_rounding_is_neither_a_spread_nor_a_win():
+    second = np.random.default_rng(12).random(50)
+    first = second + 0.1
+    constant = stats.compare(first, second)
+    assert np.isnan(constant.effect) and constant.difference.mean == pytest.approx(0.1) and constant.wins == 1
+    orders = [np.array([[0.1], [0.2], [0.3]])[list(order)] for order in ((0, 1, 2), (2, 1, 0))]
+    alike = stats.compare(*(order + np.zeros(50) for order in orders))
+    assert (alike.effect, alike.ties) == (0, 1) and alike.p == pytest.approx(1)

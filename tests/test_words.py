@@ -43,6 +43,11 @@ def test_a_verdict_says_what_the_table_shows(found, said):
     assert said in words.verdict(found, 6)
 
 
+def test_an_effect_without_a_spread_is_left_out():
+    text = words.verdict(row((0.1, 0.1, 0.1)).replace(0.62, float("nan")), 1)
+    assert "d_z" not in text and "nan" not in text and "higher on 78 % of images" in text
+
+
 def test_what_the_brackets_mean_follows_the_seeds():
     one, three = [None], [None, None, None]
     assert "for these trained models (one seed" in words.basis({"a": one})
