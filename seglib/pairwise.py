@@ -10,7 +10,8 @@ from seglib import scores, stats, variance
 from seglib.runs import Run
 
 ALPHA = 0.05  # of the family of all pairs, after Holm's correction
-BETTER, WORSE, NONE, FEW = "better", "worse", "no difference shown", "too few test images"
+BETTER, WORSE, NONE = "better", "worse", "no difference shown"
+FEW, UNSCORED = "too few test images", "no score to compare"  # nothing was tested
 
 Groups = Mapping[str, Sequence[Run]]
 
@@ -38,7 +39,7 @@ def table(groups: Groups, score: str = "Dice") -> pd.DataFrame:
     images on which the model's score is higher, and equal); images (those on which every seed of both has a score: the
     whole row is of these alone); seeds, baseline_seeds; these_models (seeds are not
     covered: one of the two has a single one); verdict: better or worse only if the 95 % interval leaves out 0 and
-    p_holm is below ALPHA.
+    p_holm is below ALPHA; of fewer than `stats.MIN_IMAGES` images, or of none, nothing is tested.
     """
     assert_comparable(groups)
     pairs = [(model, baseline) for baseline, model in itertools.combinations(groups, 2)]
@@ -61,7 +62,9 @@ COLUMNS = ("model", "baseline", "difference", "p", "p_holm", "d_z", "wins", "tie
 
 def _verdict(found: stats.Comparison, p: float, score: str) -> str:
     gap = found.difference
-    if np.isnan(gap.low) or np.isnan(p):
+    if not np.isfinite(gap.mean):
+        return UNSCORED
+    if found.images < stats.MIN_IMAGES:
         return FEW
     if gap.low <= 0 <= gap.high or p >= ALPHA:
         return NONE

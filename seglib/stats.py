@@ -165,7 +165,7 @@ def compare(first: np.ndarray, second: np.ndarray, within: tuple[float, float] =
     seeds, images = (len(models[0]), len(models[1])), len(gaps)
     these_models = min(seeds) < 2
     p = UNKNOWN
-    if images >= MIN_IMAGES:
+    if images >= MIN_IMAGES and np.isfinite(gaps).all():  # what is compared with NaN is never as large
         p = sign_flip(gaps) if these_models else float(p_value(*models))
     return Comparison(
         difference=_estimate(models, (within[0] - within[1], within[1] - within[0])), p=p, effect=_effect(gaps),
@@ -184,11 +184,13 @@ def _effect(gaps: np.ndarray) -> float:
 def sign_flip(differences: np.ndarray) -> float:
     """Two-sided p-value of a mean paired difference of 0: how often flipped signs give as large a mean. In (0, 1].
 
-    Shape: (n,), one difference per image. RESAMPLES flips, seeded; the flips seen count too, so p ≥ 1 / 10,001.
+    Shape: (n,), one finite difference per image. RESAMPLES flips, seeded; the flips seen count too, so p ≥ 1 / 10,001.
     Reference: Phipson and Smyth, 2010, doi:10.2202/1544-6115.1585.
     """
     signs = _signs(len(differences))
     flipped = [signs[i : i + CHUNK].astype(float) @ differences for i in range(0, len(signs), CHUNK)]
+    if not np.isfinite(differences).all():
+        raise ValueError("a difference is NaN or infinite; leave out the images on which a model has no score")
     seen = np.abs(differences.sum(0))
     return (1 + (np.abs(np.concatenate(flipped)) >= seen - 1e-12).sum(0)) / (1 + len(signs))
 

@@ -112,6 +112,8 @@ def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
     gap, model, baseline = row["difference"], f"**{row['model']}**", f"**{row['baseline']}**"
     if row["verdict"] == pairwise.FEW:
         return f"{model} against {baseline}: too few test images for a verdict ({_sample(row)})."
+    if row["verdict"] == pairwise.UNSCORED:
+        return f"{model} against {baseline}: no score to compare (no test image has a {score} from every run of both)."
     numbers = f"{abs(gap.mean):.{gap.digits}f} {score}{' px' if score == 'HD95' else ''}"
     low, high = sorted((gap.low, gap.high) if gap.mean >= 0 else (-gap.low, -gap.high))
     p = f"p {stats.p_text(row['p_holm'])}{f' after Holm over {pairs} pairs' if pairs > 1 else ''}"

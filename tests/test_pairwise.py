@@ -79,3 +79,16 @@ def test_runs_on_other_images_are_not_compared(groups):
     for other in (stored.model("o", 0.3, stored.discs(30)), stored.model("d", 0.3, data_seed=1)):
         with pytest.raises(ValueError, match="only runs on the same test images can be compared"):
             tables.comparison({"a": groups["plain"], "b": other})
+
+
+def test_a_model_without_a_score_is_not_tested_and_not_of_the_family(groups):
+    nothing = np.full((1, 40), np.nan)
+    found = stats.compare(nothing, np.random.default_rng(0).random((1, 40)))
+    assert np.isnan(found.p) and np.isnan(found.difference.mean) and found.images == 0
+    assert pairwise._verdict(found, found.p, "Dice") == "no score to compare"
+    one_of_three = stats.compare(np.vstack([nothing, np.ones((2, 40))]), np.zeros((3, 40)))
+    assert pairwise._verdict(one_of_three, one_of_three.p, "Dice") == "no score to compare"
+    few = stats.compare(np.ones((3, 5)), np.zeros((3, 5)))
+    assert pairwise._verdict(few, few.p, "Dice") == "too few test images"
+    with pytest.raises(ValueError, match="a difference is NaN or infinite"):
+        stats.sign_flip(np.array([0.1, np.nan]))

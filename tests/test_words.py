@@ -36,6 +36,10 @@ def row(difference, p=0.0001, verdict="better", seeds=3, others=3):
             "shown once corrected for the number of pairs (0.020 Dice above",
         ),
         (row((0.3, float("nan"), float("nan")), verdict="too few test images"), "too few test images for a verdict (n"),
+        (
+            row((float("nan"),) * 3, float("nan"), "no score to compare"),
+            "b**: no score to compare (no test image has a",
+        ),
         (row((0.041, 0.032, 0.050), seeds=1, others=1), "n = 339 images × 1 seed; these trained models)."),
     ],
 )
