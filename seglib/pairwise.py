@@ -82,6 +82,17 @@ def leaders(groups: Groups, score: str, pairs: pd.DataFrame | None = None) -> li
     return [best, *(label for label in groups if label != best and label not in beaten)]
 
 
+def learned(group: Sequence[Run]) -> bool | None:
+    """Whether Dice is shown to be above each floor's, paired on the same images; None where too few images tell."""
+    dice = scores.matrix(group, "Dice")
+    answers = []
+    for which in scores.FLOORS:
+        floor = np.broadcast_to(scores.floor(group[0], which)["Dice"], dice.shape)  # the same under every seed
+        gap = stats.compare(dice, floor).difference
+        answers.append(None if np.isnan(gap.low) else gap.low > 0)
+    return False if False in answers else None if None in answers else True
+
+
 def matrix(groups: Groups, pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs as a square: row minus column (`Estimate`), None on the diagonal."""
     square = pd.DataFrame(None, index=list(groups), columns=list(groups), dtype=object)

@@ -74,14 +74,19 @@ def of_basis(groups: Mapping[str, Sequence[Run]]):
     return markdown(
         f"Means over the test images and the seeds. {basis(groups)} Floors are fixed: their interval is over test "
         f"images. Of fewer than {stats.MIN_IMAGES} images no interval is given. *learned*: shown to be above both "
-        "floors, paired on the same images. **Bold**: the best mean, and with it every model not shown to be worse."
+        "floors, paired on the same images (–: too few to tell). **Bold**: of the models that have learned the best "
+        "mean, and with it every one not shown to be worse."
     )
 
 
 def of_runs(name: str, runs: Sequence[Run]):
     """What one configuration reached on the test images, and whether that is more than the floors."""
     row = tables.comparison({name: runs}).loc[name]
-    learned = "It beats both floors" if row["learned"] else "It is **not** shown to beat both floors: *not learned*"
+    learned = {
+        True: "It beats both floors",
+        False: "It is **not** shown to beat both floors: *not learned*",
+        None: "There are too few test images to tell whether it beats the floors",
+    }[pairwise.learned(runs)]
     epochs = ", ".join(str(run.meta["best_epoch"]) for run in runs)
     return markdown(
         f"**{name}** reaches a Dice of **{row['Dice']}** and an IoU of **{row['IoU']}** (mean over "
@@ -146,7 +151,7 @@ def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
         text += f" Not shown to be worse: {', '.join(ties)}."
     if worse:
         text += f" Shown to be worse: {', '.join(worse)}."
-    if unlearned := [label for label in groups if not table["learned"][label]]:
+    if unlearned := [label for label in groups if pairwise.learned(groups[label]) is False]:
         text += f" Not learned (not shown to be above both floors): {', '.join(unlearned)}."
     return markdown(text)
 
