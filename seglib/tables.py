@@ -91,8 +91,16 @@ def _floors(groups: Groups, names: Sequence[str]) -> dict[str, dict[str, Estimat
 
 
 def leaders(groups: Groups, names: Sequence[str]) -> dict[str, list[str]]:
-    """Score → the best model together with all that are not shown to be worse, for marking in `show`."""
-    return {name: pairwise.leaders(groups, name) for name in names}
+    """Score → the best of the models that have learned and all others of these not shown to be worse, for `show`.
+
+    Nothing is marked where no model has learned, or has an interval. Corrected over all pairs, whatever has learned.
+    """
+    learned = {label: group for label, group in groups.items() if pairwise.learned(group)}
+    found = {}
+    for name in names:
+        kept = {label: group for label, group in learned.items() if np.isfinite(scores.estimate(group, name).low)}
+        found[name] = pairwise.leaders(kept, name, pairwise.table(groups, name)) if kept else []
+    return found
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from seglib import conventions, exploration, gallery, pairwise, params, reported, runtime, stats, tables
+from seglib import conventions, exploration, gallery, pairwise, params, reported, runtime, scores, stats, tables
 from seglib.data.core import Dataset
 from seglib.runs import Run
 
@@ -142,10 +143,16 @@ def _sample(row: pd.Series) -> str:
 
 
 def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
-    """The best mean, together with all that are not shown to be worse, and what has not learned."""
-    table = tables.comparison(groups).loc[list(groups)]
-    best, *ties = pairwise.leaders(groups, score)
-    text = f"The highest mean {score} is that of **{best}**: **{table[score][best]}**."
+    """The best mean of the models, all that are not shown to be worse, and what has not learned."""
+    pairs = pairwise.table(groups, score)
+    best, *ties = pairwise.leaders(groups, score, pairs)
+    top = scores.estimate(groups[best], score)
+    text = f"Of the models, the {_best(score)} mean {score} is that of **{best}**: **{top}**."
+    if np.isnan(top.low):
+        return markdown(
+            f"{text} Too few test images have been scored to say that it is better, or that it has learned."
+        )
+    text += _under_floors(groups[best], score)
     worse = [label for label in groups if label not in (best, *ties)]
     if ties:
         text += f" Not shown to be worse: {', '.join(ties)}."
@@ -154,6 +161,21 @@ def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     if unlearned := [label for label in groups if pairwise.learned(groups[label]) is False]:
         text += f" Not learned (not shown to be above both floors): {', '.join(unlearned)}."
     return markdown(text)
+
+
+def _best(score: str) -> str:
+    return "lowest" if score in scores.LOWER_IS_BETTER else "highest"
+
+
+def _under_floors(group: Sequence[Run], score: str) -> str:
+    """Which floors have a better mean than a model, or nothing."""
+    sign = -1 if score in scores.LOWER_IS_BETTER else 1
+    texts = []
+    for which in scores.FLOORS if score != "test loss" else ():  # floors have no loss
+        floor = stats.estimate(scores.floor(group[0], which)[score].to_numpy(), scores.span(group[0], score))
+        if sign * (floor.mean - scores.estimate(group, score).mean) > 0:
+            texts.append(f"{which} ({floor})")
+    return f" That is no better than a floor: {', '.join(texts)}." if texts else ""
 
 
 def of_classes(study: str, groups: Mapping[str, Sequence[Run]]):

@@ -81,9 +81,28 @@ def test_a_shown_table_leaves_its_numbers_as_csv_and_marks_the_best():
 def test_sentences_of_a_whole_comparison_are_made_of_runs():
     groups = {"plain": stored.model("p", 0.35), "sharp": stored.model("s", 0.2)}
     assert "**sharp** is better than **plain** by" in words.of_comparison(groups).data
-    assert "highest mean Dice is that of **sharp**" in words.of_ranking(groups).data
+    assert "Of the models, the highest mean Dice is that of **sharp**" in words.of_ranking(groups).data
     assert "Shown to be worse: plain." in words.of_ranking(groups).data
     assert "It beats both floors" in words.of_runs("sharp", groups["sharp"]).data
     assert "nothing to compare" in words.of_comparison({"plain": groups["plain"]}).data
     assert "% of the" in words.of_failures("sharp", groups["sharp"]).data
     assert "no border of their own" in words.of_borders("own", groups).data
+
+
+def test_the_best_of_models_that_learned_nothing_is_neither_praised_nor_marked():
+    masks = stored.discs(30)
+    wrong = {n: [stored.store(n, 1.0 - stored.guess(masks, 0.1, s), stored.dataset(masks))] for s, n in enumerate("ab")}
+    assert tables.leaders(wrong, ["IoU", "HD95"]) == {"IoU": [], "HD95": []}
+    text = words.of_ranking(wrong).data
+    assert "That is no better than a floor: mean training mask (" in text and "Not learned" in text
+    html = tables.show(tables.comparison(wrong), "own", "wrong", tables.leaders(wrong, ["IoU"])).to_html()
+    assert "font-weight: bold" not in html
+    both = {"right": stored.model("r", 0.1, masks), **wrong}
+    assert tables.leaders(both, ["IoU"]) == {"IoU": ["right"]}
+
+
+def test_of_few_images_nothing_is_marked_and_nobody_is_ranked():
+    few = {name: stored.model(name, noise, stored.discs(6)) for name, noise in {"f": 0.1, "g": 9.0}.items()}
+    assert tables.leaders(few, ["Dice"]) == {"Dice": []}
+    text = words.of_ranking(few).data
+    assert "Too few test images" in text and "worse" not in text and "Not learned" not in text
