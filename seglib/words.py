@@ -126,12 +126,20 @@ def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
     evidence = f"95 % CI {low:.{gap.digits}f} to {high:.{gap.digits}f}, {p}"
     if row["verdict"] == pairwise.NONE:
         side = "" if not round(gap.mean, gap.digits) else " above" if gap.mean > 0 else " below"
-        corrected = "" if gap.low <= 0 <= gap.high else " once corrected for the number of pairs"
-        found = f"no difference shown{corrected}"
-        return f"{model} against {baseline}: {found} ({numbers}{side}, {evidence}, {_sample(row)})."
+        return (
+            f"{model} against {baseline}: no difference shown{_why(row)} ({numbers}{side}, {evidence}, {_sample(row)})."
+        )
     effect = "" if pd.isna(row["d_z"]) else f"d_z = {row['d_z']:.1f}, "
     effect += f"higher on {100 * row['wins']:.0f} % of images"
     return f"{model} is {row['verdict']} than {baseline} by {numbers} ({evidence}, {effect}, {_sample(row)})."
+
+
+def _why(row: pd.Series) -> str:
+    """Why no difference is shown, where interval or test alone would show one."""
+    apart = not row["difference"].low <= 0 <= row["difference"].high
+    if apart and row["p"] < pairwise.ALPHA:
+        return " once corrected for the number of pairs"
+    return ", interval and test disagree" if apart or row["p_holm"] < pairwise.ALPHA else ""
 
 
 def _sample(row: pd.Series) -> str:
