@@ -16,6 +16,7 @@ from seglib import variance
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 MIN_IMAGES = 20  # of fewer, an interval is far too narrow, and none is given
+NARROW = 60  # of fewer, an interval of a skewed score is still too narrow, as `bootstrap_mean` says
 NEGLIGIBLE = 1e-9  # a difference or a spread below this is rounding
 CHUNK = 1000  # resamples held as floats at a time
 UNKNOWN = float("nan")
@@ -89,18 +90,26 @@ def estimate(scores: np.ndarray, within: tuple[float, float] = ANY) -> Estimate:
 
 
 def bootstrap_mean(values: np.ndarray, confidence: float = CONFIDENCE) -> Estimate:
-    """The mean over images and its percentile bootstrap interval; images are what is resampled.
+    """The mean over images and its expanded percentile bootstrap interval; images are what is resampled.
+
+    Expanded to the width of Student's t. By simulation of scores skewed as Dice is, 6 % of them failures near 0 (4,000
+    repetitions each), the 95 % interval of a mean covers in 84 % at 20 images, 88 % at 30, 92 % at 40, 93 % at 60,
+    94 % at 100 and 95 % at 339: few images may hold no failure. Of a difference of two: 92, 93, 94, 94, 95, 95 %.
 
     Args: values — one score per image; NaN means not defined there and is left out; of fewer than MIN_IMAGES there
         is no interval. The same values give the same interval: the resampling is seeded.
-    Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, § 13.3.
+    Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, § 13.3; the expansion: Hesterberg, 2015,
+        doi:10.1080/00031305.2015.1089789.
     """
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     mean = float(values.mean()) if len(values) else UNKNOWN
     if len(values) < MIN_IMAGES:
         return Estimate(mean, UNKNOWN, UNKNOWN)
-    tail = (1 - confidence) / 2
+    from scipy.stats import norm, t
+
+    count = len(values)
+    tail = norm.sf(np.sqrt(count / (count - 1)) * t.isf((1 - confidence) / 2, count - 1))
     low, high = np.quantile(bootstrap(values), [tail, 1 - tail])
     return Estimate(mean, float(low), float(high))
 
@@ -119,6 +128,7 @@ def half_width(*models: np.ndarray) -> np.ndarray:
     few, so the quantile lies between Student's t for the seeds and for the images, geometrically by their shares of
     the variance: Cochran's approximate t test (1964), a little less conservative. By simulation, 3 seeds × 339
     images, whatever the shares: coverage 94 to 97 %; with 2 seeds 91 to 97 % for one model, 95 to 98 % for two.
+    With seeds in unequal numbers (2 and 3, 2 and 5, 3 and 5, 3 and 10) 95 to 100 %: too wide rather than too narrow.
 
     Shape: models (…, S ≥ 2, n) without NaN; returns (…).
     """
@@ -128,7 +138,11 @@ def half_width(*models: np.ndarray) -> np.ndarray:
 
 def p_value(*models: np.ndarray) -> np.ndarray:
     """The two-sided p-value of one model's mean being 0, or of two models being equal; below 0.05 exactly where
-    `half_width` leaves out 0. Shape as there."""
+    `half_width` leaves out 0. Shape as there.
+
+    By simulation of equal models, 339 images, one of which varies by seeds and the other hardly: p < 0.01 in 1.4 % with
+    2 seeds of each and 2 % with 3, p < 0.001 in 0.35 %; so few seeds do not carry so small a p.
+    """
     error, quantile = _two_way(*models)
     mean = np.abs(variance.over_images(*models).mean(-1))
     ratio = np.divide(mean, error, out=np.where(mean > NEGLIGIBLE, np.inf, 0.0), where=error > NEGLIGIBLE)

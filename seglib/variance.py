@@ -34,7 +34,8 @@ def mean_squares(*models: np.ndarray) -> tuple[np.ndarray, ...]:
     """Variances of the mean of one model, or of the difference of two, as they are seen: (seeds, df, images, rest).
 
     Shape: a model (…, S, n), S ≥ 2 seeds × n images; returns arrays (…). seeds: Σ var_s(mean over images) / S, with
-        Satterthwaite's df where there are two models; images: var_i(mean over seeds) / n, with n − 1; rest: that of
+        S − 1 df, of two models Satterthwaite's, and where they differ in S the lesser S − 1, which errs on the
+        safe side whichever varies more; images: var_i(mean over seeds) / n, with n − 1; rest: that of
         the interaction, which is in both.
     """
     by_seed, rest, df_parts = 0.0, 0.0, 0.0
@@ -46,6 +47,8 @@ def mean_squares(*models: np.ndarray) -> tuple[np.ndarray, ...]:
         by_seed, df_parts = by_seed + part, df_parts + part**2 / (seeds - 1)
         rest = rest + (left**2).sum((-2, -1)) / ((seeds - 1) * (images - 1)) / (seeds * images)
     df = np.divide(by_seed**2, df_parts, out=np.full_like(by_seed, seeds - 1.0), where=df_parts > 0)
+    counts = {scores.shape[-2] for scores in models}
+    df = df if len(counts) == 1 else np.full_like(df, min(counts) - 1.0)
     by_image = over_images(*models).var(-1, ddof=1) / images
     return by_seed, df, by_image, rest
 

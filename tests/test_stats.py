@@ -36,7 +36,17 @@ def test_the_bootstrap_is_that_of_resampled_images():
     values = np.random.default_rng(1).beta(5, 2, 30)
     means = np.random.default_rng(7).choice(values, (40_000, 30)).mean(1)
     found = bootstrap_mean(values)
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.003)
+    low, high = np.quantile(means, [0.025, 0.975])
+    expanded = np.sqrt(30 / 29) * reference.t.isf(0.025, 29) / 1.96  # to the width of Student's t
+    assert found.high - found.low == pytest.approx(expanded * (high - low), rel=0.02)
+    assert found.low < low and found.high > high
+
+
+def test_the_interval_of_few_images_is_as_wide_as_student_s_t():
+    values = reference.norm.ppf((np.arange(20) + 0.5) / 20)
+    expected = reference.ttest_1samp(values, 0).confidence_interval()
+    found = bootstrap_mean(values)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.03)
 
 
 def test_with_one_seed_the_interval_covers_and_the_permutation_test_errs_as_they_say():
@@ -61,15 +71,24 @@ def test_with_three_seeds_the_interval_covers_seeds_and_images(share, interactio
 
 
 @pytest.mark.parametrize(("share", "interaction"), SHARES)
-@pytest.mark.parametrize("seeds", [(3, 3), (3, 5)])
-def test_a_model_against_itself_gives_uniform_p_values_when_seeds_vary(share, interaction, seeds):
+def test_a_model_against_itself_gives_uniform_p_values_when_seeds_vary(share, interaction):
     rng = np.random.default_rng(4)
     hard = skewed(rng, REPEATS, 1, IMAGES)  # the images are the same for both
-    first, second = (runs_of(rng, hard, s, share, interaction + 0.1) for s in seeds)
+    first, second = (runs_of(rng, hard, s, share, interaction + 0.1) for s in (3, 3))
     half, p = stats.half_width(first, second), stats.p_value(first, second)
     assert reference.kstest(p, "uniform").pvalue > 0.001
     assert 0.025 <= np.mean(p < 0.05) <= 0.07
     assert ((np.abs((first.mean(1) - second.mean(1)).mean(1)) > half) == (p < 0.05)).all()  # one answer, not two
+
+
+@pytest.mark.parametrize("seeds", [(2, 5), (3, 10), (2, 3)])
+@pytest.mark.parametrize("share", [(0.0, 0.0), (50.0, 0.1), (0.1, 50.0), (5.0, 5.0)])
+def test_with_unequal_seeds_errors_are_no_more_frequent_whichever_model_varies_more(share, seeds):
+    rng = np.random.default_rng(13)
+    hard = skewed(rng, REPEATS, 1, IMAGES)
+    first, second = (runs_of(rng, hard, s, part, 0.3) for s, part in zip(seeds, share, strict=True))
+    p = stats.p_value(first, second)
+    assert np.mean(p < 0.05) <= 0.06 and np.mean(p < 0.01) <= 0.018
 
 
 @pytest.mark.long

@@ -111,3 +111,9 @@ def test_of_few_images_nothing_is_marked_and_nobody_is_ranked():
     assert tables.leaders(few, ["Dice"]) == {"Dice": []}
     text = words.of_ranking(few).data
     assert "Too few test images" in text and "worse" not in text and "Not learned" not in text
+
+
+def test_a_page_says_that_intervals_of_few_images_are_too_narrow():
+    said = {n: words.of_basis({"a": [stored.model(f"n{n}", 0.1, stored.discs(n))[0]]}).data for n in (6, 40, 60)}
+    assert "Of 40 images intervals are too narrow" in said[40]
+    assert "too narrow" not in said[6] and "too narrow" not in said[60]
