@@ -108,19 +108,21 @@ def variances(groups: Groups, score: str = "Dice") -> pd.DataFrame:
 
     Columns: model, baseline; seed sd, image sd, interaction sd (`variance.Components`, in the score's units); due to
     seeds, due to images (shares of the variance of the mean difference, the interaction among the images'; NaN with
-    one seed); difference (`Estimate`); images needed, seeds needed (for a power of 0.8 at this very difference, which
-    is itself uncertain; inf: no number would do).
+    one seed); difference (`Estimate`); images needed, seeds needed (for a power of 0.8 if this very difference were
+    the true one, which is optimistic, tested at ALPHA over the number of pairs, Holm's strictest step; inf: no number
+    would do; NaN of fewer than `stats.MIN_IMAGES` images).
     """
     assert_comparable(groups)
     found = {label: scores.matrix(group, score) for label, group in groups.items()}
     rows = []
-    for baseline, model in itertools.combinations(found, 2):
+    pairs = list(itertools.combinations(found, 2))
+    for baseline, model in pairs:
         models = variance.paired(found[model], found[baseline])
         parts = variance.components(*models)
         by_seed = parts.seed**2 / parts.seeds
-        by_image = (parts.image**2 + np.nan_to_num(parts.interaction) ** 2 / parts.seeds) / parts.images
+        by_image = (parts.image**2 + np.nan_to_num(parts.interaction) ** 2 / parts.seeds) / max(parts.images, 1)
         gap = scores.compare(groups[model], groups[baseline], score).difference
-        images, seeds = variance.needed(parts, gap.mean)
+        images, seeds = variance.needed(parts, gap.mean, ALPHA / len(pairs), stats.MIN_IMAGES)
         total = by_seed + by_image
         shares = (by_seed / total, by_image / total) if total > 0 else (np.nan, np.nan)
         rows.append({

@@ -78,24 +78,29 @@ def components(*models: np.ndarray) -> Components:
     return Components(*(float(np.sqrt(max(0.0, v))) for v in (by_seed, by_image, rest)), seeds, images)
 
 
-def needed(found: Components, difference: float) -> tuple[float, float]:
-    """(images, seeds) that would show a difference of this size in POWER of all repetitions, two-sided at 5 %.
+def needed(found: Components, difference: float, alpha: float, fewest: int) -> tuple[float, float]:
+    """(images, seeds) that would show a difference of this size in POWER of all repetitions, two-sided at alpha.
 
     Images: at the seeds there are (as they are trained, where there is one); seeds per model: at the images there are,
     NaN if there is one seed. inf where no number would do. The quantiles are Student's t, with the degrees of
-    freedom that the numbers would give.
+    freedom that the numbers would give. The difference is taken as true; where it is the one observed, and was looked
+    at because it was large, the numbers are too low.
+    Args: fewest — images of which a test is made at all: none is asked of fewer, and both are NaN if found has fewer.
     """
+    if found.images < fewest or not np.isfinite(difference):
+        return float("nan"), float("nan")
     if not abs(difference) > 0:
         return float("inf"), float("inf")
     seeds = 1 if np.isnan(found.seed) else found.seeds
     counts = np.unique(np.round(np.geomspace(2, MOST, 2000)).astype(int))
-    images = _first(found, difference, np.full_like(counts, seeds), counts)
+    enough = np.unique(np.maximum(counts, fewest))
+    images = _first(found, difference, alpha, np.full_like(enough, seeds), enough)
     if np.isnan(found.seed):
         return images, float("nan")
-    return images, _first(found, difference, counts, np.full_like(counts, found.images))
+    return images, _first(found, difference, alpha, counts, np.full_like(counts, found.images))
 
 
-def _first(found: Components, difference: float, seeds: np.ndarray, images: np.ndarray) -> float:
+def _first(found: Components, difference: float, alpha: float, seeds: np.ndarray, images: np.ndarray) -> float:
     from scipy import stats
 
     seed, interaction = np.nan_to_num([found.seed, found.interaction]) ** 2
@@ -105,7 +110,7 @@ def _first(found: Components, difference: float, seeds: np.ndarray, images: np.n
     parts = by_seed**2 / np.maximum(2 * (seeds - 1), 1) + by_image**2 / (images - 1)
     df = np.divide(variance**2, parts, out=np.full(len(parts), images.max() - 1.0), where=(seeds > 1) & (parts > 0))
     df = np.where(seeds > 1, df, images - 1)
-    wanted = stats.t.ppf(0.975, df) + stats.t.ppf(POWER, df)
+    wanted = stats.t.isf(alpha / 2, df) + stats.t.ppf(POWER, df)
     enough = np.abs(difference) >= wanted * np.sqrt(variance)
     varied = images if images[0] != images[-1] else seeds
     return float(varied[np.argmax(enough)]) if enough.any() else float("inf")

@@ -160,6 +160,8 @@ def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     pairs = pairwise.table(groups, score)
     best, *ties = pairwise.leaders(groups, score, pairs)
     top = scores.estimate(groups[best], score)
+    if np.isnan(top.mean):
+        return markdown(f"No model has a {score} on these images.")
     text = f"Of the models, the {_best(score)} mean {score} is that of **{best}**: **{top}**."
     if np.isnan(top.low):
         return markdown(

@@ -167,18 +167,29 @@ def test_the_variance_components_are_found_again():
 
 def test_the_images_called_for_show_the_difference_in_four_of_five_repetitions():
     found = variance.Components(float("nan"), 0.3, float("nan"), 1, 100)
-    images, seeds = variance.needed(found, 0.05)
+    images, seeds = variance.needed(found, 0.05, 0.05, 20)
     assert np.isnan(seeds) and images == pytest.approx((0.3 / 0.05 * 2.80) ** 2, rel=0.02)
     rng = np.random.default_rng(10)
     values = 0.05 + 0.3 * rng.standard_normal((2000, int(images)))
     assert np.mean(reference.ttest_1samp(values, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.04)
 
 
+def test_what_is_called_for_follows_the_page_s_own_rule():
+    found = variance.Components(float("nan"), 0.3, float("nan"), 1, 100)
+    images, _ = variance.needed(found, 0.05, 0.05 / 15, 20)  # 15 pairs: the strictest step of the correction
+    values = 0.05 + 0.3 * np.random.default_rng(14).standard_normal((2000, int(images)))
+    power = np.mean(reference.ttest_1samp(values, 0, axis=1).pvalue < 0.05 / 15)
+    assert power == pytest.approx(0.8, abs=0.04)
+    assert variance.needed(found, 5.0, 0.05, 20)[0] == 20  # of fewer, nothing would be tested
+    few = variance.Components(0.1, 0.3, 0.1, 3, 19)
+    assert np.isnan(variance.needed(few, 0.05, 0.05, 20)).all()
+
+
 def test_what_no_number_of_images_could_show_is_infinite():
     found = variance.Components(0.1, 0.3, 0.1, 2, 100)
-    images, seeds = variance.needed(found, 0.02)
+    images, seeds = variance.needed(found, 0.02, 0.05, 20)
     assert images == float("inf") and seeds == float("inf")
-    images, seeds = variance.needed(variance.Components(0.1, 0.01, 0.01, 2, 100), 0.05)
+    images, seeds = variance.needed(variance.Components(0.1, 0.01, 0.01, 2, 100), 0.05, 0.05, 20)
     assert images == float("inf") and 25 < seeds < 80
 
 
