@@ -10,7 +10,8 @@ from seglib import scores, stats, variance
 from seglib.runs import Run
 
 ALPHA = 0.05  # of the family of all pairs, after Holm's correction
-BETTER, WORSE, NONE, FEW = "better", "worse", "no difference shown", "too few test images"
+BETTER, WORSE, NONE = "better", "worse", "no difference shown"
+FEW, UNSCORED = "too few test images", "no score to compare"  # nothing was tested
 
 Groups = Mapping[str, Sequence[Run]]
 
@@ -35,9 +36,10 @@ def table(groups: Groups, score: str = "Dice") -> pd.DataFrame:
 
     Columns: model, baseline; difference (`Estimate`, model minus baseline, mean over images and seeds); p (two-sided),
     p_holm (corrected over all pairs of this table); d_z (Cohen's, of the images' differences); wins, ties (shares of
-    images on which the model's score is higher, and equal); images, seeds, baseline_seeds; these_models (seeds are not
+    images on which the model's score is higher, and equal); images (those on which every seed of both has a score: the
+    whole row is of these alone); seeds, baseline_seeds; these_models (seeds are not
     covered: one of the two has a single one); verdict: better or worse only if the 95 % interval leaves out 0 and
-    p_holm is below ALPHA.
+    p_holm is below ALPHA; of fewer than `stats.MIN_IMAGES` images, or of none, nothing is tested.
     """
     assert_comparable(groups)
     pairs = [(model, baseline) for baseline, model in itertools.combinations(groups, 2)]
@@ -60,7 +62,9 @@ COLUMNS = ("model", "baseline", "difference", "p", "p_holm", "d_z", "wins", "tie
 
 def _verdict(found: stats.Comparison, p: float, score: str) -> str:
     gap = found.difference
-    if np.isnan(gap.low) or np.isnan(p):
+    if not np.isfinite(gap.mean):
+        return UNSCORED
+    if found.images < stats.MIN_IMAGES:
         return FEW
     if gap.low <= 0 <= gap.high or p >= ALPHA:
         return NONE
@@ -78,6 +82,17 @@ def leaders(groups: Groups, score: str, pairs: pd.DataFrame | None = None) -> li
     return [best, *(label for label in groups if label != best and label not in beaten)]
 
 
+def learned(group: Sequence[Run]) -> bool | None:
+    """Whether Dice is shown to be above each floor's, paired on the same images; None where too few images tell."""
+    dice = scores.matrix(group, "Dice")
+    answers = []
+    for which in scores.FLOORS:
+        floor = np.broadcast_to(scores.floor(group[0], which)["Dice"], dice.shape)  # the same under every seed
+        gap = stats.compare(dice, floor).difference
+        answers.append(None if np.isnan(gap.low) else gap.low > 0)
+    return False if False in answers else None if None in answers else True
+
+
 def matrix(groups: Groups, pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs as a square: row minus column (`Estimate`), None on the diagonal."""
     square = pd.DataFrame(None, index=list(groups), columns=list(groups), dtype=object)
@@ -93,19 +108,21 @@ def variances(groups: Groups, score: str = "Dice") -> pd.DataFrame:
 
     Columns: model, baseline; seed sd, image sd, interaction sd (`variance.Components`, in the score's units); due to
     seeds, due to images (shares of the variance of the mean difference, the interaction among the images'; NaN with
-    one seed); difference (`Estimate`); images needed, seeds needed (for a power of 0.8 at this very difference, which
-    is itself uncertain; inf: no number would do).
+    one seed); difference (`Estimate`); images needed, seeds needed (for a power of 0.8 if this very difference were
+    the true one, which is optimistic, tested at ALPHA over the number of pairs, Holm's strictest step; inf: no number
+    would do; NaN of fewer than `stats.MIN_IMAGES` images).
     """
     assert_comparable(groups)
     found = {label: scores.matrix(group, score) for label, group in groups.items()}
     rows = []
-    for baseline, model in itertools.combinations(found, 2):
-        models = variance.shared([found[model], found[baseline]])
+    pairs = list(itertools.combinations(found, 2))
+    for baseline, model in pairs:
+        models = variance.paired(found[model], found[baseline])
         parts = variance.components(*models)
         by_seed = parts.seed**2 / parts.seeds
-        by_image = (parts.image**2 + np.nan_to_num(parts.interaction) ** 2 / parts.seeds) / parts.images
+        by_image = (parts.image**2 + np.nan_to_num(parts.interaction) ** 2 / parts.seeds) / max(parts.images, 1)
         gap = scores.compare(groups[model], groups[baseline], score).difference
-        images, seeds = variance.needed(parts, gap.mean)
+        images, seeds = variance.needed(parts, gap.mean, ALPHA / len(pairs), stats.MIN_IMAGES)
         total = by_seed + by_image
         shares = (by_seed / total, by_image / total) if total > 0 else (np.nan, np.nan)
         rows.append({

@@ -16,6 +16,8 @@ from seglib import variance
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 MIN_IMAGES = 20  # of fewer, an interval is far too narrow, and none is given
+NARROW = 60  # of fewer, an interval of a skewed score is still too narrow, as `bootstrap_mean` says
+NEGLIGIBLE = 1e-9  # a difference or a spread below this is rounding
 CHUNK = 1000  # resamples held as floats at a time
 UNKNOWN = float("nan")
 ANY = (-float("inf"), float("inf"))
@@ -39,7 +41,7 @@ class Estimate:
 
     @property
     def _has_width(self) -> bool:
-        return self.high - self.low > 1e-9 * max(1, abs(self.mean))  # less is rounding
+        return self.high - self.low > NEGLIGIBLE * max(1, abs(self.mean))  # less is rounding
 
     @property
     def digits(self) -> int:
@@ -61,9 +63,11 @@ class Estimate:
 class Comparison:
     """The paired difference of two models' means, first minus second, its test and its size.
 
-    p: two-sided, not yet corrected. effect: Cohen's d_z, the mean over the standard deviation of the images'
-    differences (each the mean over seeds). wins, ties: the shares of images on which the first's mean over seeds is
-    higher, and equal. seeds: of each; these_models: whether one has a single seed, so that seeds are not covered.
+    All of it is of the same images, those on which every seed of both models has a score; images: how many. p:
+    two-sided, not yet corrected, NaN of fewer than MIN_IMAGES. effect: Cohen's d_z, the mean over the standard
+    deviation of the images' differences (each the mean over seeds), NaN where all images differ alike. wins, ties: the
+    shares of images on which the first's mean over seeds is higher, and equal. seeds: of each; these_models: whether
+    one has a single seed, so that seeds are not covered.
     """
 
     difference: Estimate
@@ -82,22 +86,30 @@ def estimate(scores: np.ndarray, within: tuple[float, float] = ANY) -> Estimate:
     One row: bootstrap over images. More: `half_width`, over seeds and images.
     Args: within — the values that such a score can have; an interval is cut there, and covers as often as before.
     """
-    return _estimate(variance.shared([np.atleast_2d(scores)]), within)
+    return _estimate([variance.counted(np.atleast_2d(scores))], within)
 
 
 def bootstrap_mean(values: np.ndarray, confidence: float = CONFIDENCE) -> Estimate:
-    """The mean over images and its percentile bootstrap interval; images are what is resampled.
+    """The mean over images and its expanded percentile bootstrap interval; images are what is resampled.
+
+    Expanded to the width of Student's t. By simulation of scores skewed as Dice is, 6 % of them failures near 0 (4,000
+    repetitions each), the 95 % interval of a mean covers in 84 % at 20 images, 88 % at 30, 92 % at 40, 93 % at 60,
+    94 % at 100 and 95 % at 339: few images may hold no failure. Of a difference of two: 92, 93, 94, 94, 95, 95 %.
 
     Args: values — one score per image; NaN means not defined there and is left out; of fewer than MIN_IMAGES there
         is no interval. The same values give the same interval: the resampling is seeded.
-    Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, § 13.3.
+    Reference: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, § 13.3; the expansion: Hesterberg, 2015,
+        doi:10.1080/00031305.2015.1089789.
     """
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     mean = float(values.mean()) if len(values) else UNKNOWN
     if len(values) < MIN_IMAGES:
         return Estimate(mean, UNKNOWN, UNKNOWN)
-    tail = (1 - confidence) / 2
+    from scipy.stats import norm, t
+
+    count = len(values)
+    tail = norm.sf(np.sqrt(count / (count - 1)) * t.isf((1 - confidence) / 2, count - 1))
     low, high = np.quantile(bootstrap(values), [tail, 1 - tail])
     return Estimate(mean, float(low), float(high))
 
@@ -116,6 +128,7 @@ def half_width(*models: np.ndarray) -> np.ndarray:
     few, so the quantile lies between Student's t for the seeds and for the images, geometrically by their shares of
     the variance: Cochran's approximate t test (1964), a little less conservative. By simulation, 3 seeds × 339
     images, whatever the shares: coverage 94 to 97 %; with 2 seeds 91 to 97 % for one model, 95 to 98 % for two.
+    With seeds in unequal numbers (2 and 3, 2 and 5, 3 and 5, 3 and 10) 95 to 100 %: too wide rather than too narrow.
 
     Shape: models (…, S ≥ 2, n) without NaN; returns (…).
     """
@@ -125,10 +138,14 @@ def half_width(*models: np.ndarray) -> np.ndarray:
 
 def p_value(*models: np.ndarray) -> np.ndarray:
     """The two-sided p-value of one model's mean being 0, or of two models being equal; below 0.05 exactly where
-    `half_width` leaves out 0. Shape as there."""
+    `half_width` leaves out 0. Shape as there.
+
+    By simulation of equal models, 339 images, one of which varies by seeds and the other hardly: p < 0.01 in 1.4 % with
+    2 seeds of each and 2 % with 3, p < 0.001 in 0.35 %; so few seeds do not carry so small a p.
+    """
     error, quantile = _two_way(*models)
     mean = np.abs(variance.over_images(*models).mean(-1))
-    ratio = np.divide(mean, error, out=np.where(mean > 0, np.inf, 0.0), where=error > 0)
+    ratio = np.divide(mean, error, out=np.where(mean > NEGLIGIBLE, np.inf, 0.0), where=error > NEGLIGIBLE)
     low, high = np.full_like(error, 1e-15), np.ones_like(error)
     for _ in range(60):  # halving in p: quantile(p) falls as p grows
         middle = np.sqrt(low * high)
@@ -151,35 +168,43 @@ def _two_way(*models: np.ndarray):
 def compare(first: np.ndarray, second: np.ndarray, within: tuple[float, float] = ANY) -> Comparison:
     """Two models' scores on the same images, (S, n) and (S', n), seeds in any number; see the module for the method.
 
-    If either has one seed, seeds are averaged and the answer is for these trained models.
+    NaN means not defined: an image on which any seed of either has no score is in no part of the comparison, so the
+    difference need not be that of the two models' own means. If either has one seed, seeds are averaged and the answer
+    is for these trained models.
     Args: within — the values that such a score can have, as in `estimate`.
     """
-    models = variance.shared([np.atleast_2d(first), np.atleast_2d(second)])
-    raw = variance.over_images(np.atleast_2d(first), np.atleast_2d(second))
-    raw = raw[~np.isnan(raw)]  # where both are defined
-    spread = raw.std(ddof=1) if len(raw) > 1 else 0.0
-    seeds = (len(models[0]), len(models[1]))
-    images = models[0].shape[-1]
+    models = variance.paired(np.atleast_2d(first), np.atleast_2d(second))
+    gaps = variance.over_images(*models)
+    gaps = np.where(np.abs(gaps) > NEGLIGIBLE, gaps, 0.0)
+    seeds, images = (len(models[0]), len(models[1])), len(gaps)
     these_models = min(seeds) < 2
     p = UNKNOWN
-    if images >= MIN_IMAGES:
-        p = sign_flip(variance.over_images(*models)) if these_models else float(p_value(*models))
+    if images >= MIN_IMAGES and np.isfinite(gaps).all():  # what is compared with NaN is never as large
+        p = sign_flip(gaps) if these_models else float(p_value(*models))
     return Comparison(
-        difference=_estimate(models, (within[0] - within[1], within[1] - within[0])), p=p,
-        effect=float(raw.mean() / spread) if spread > 0 else 0.0 if len(raw) and not raw.any() else UNKNOWN,
-        wins=float((raw > 0).mean()) if len(raw) else UNKNOWN, ties=float((raw == 0).mean()) if len(raw) else UNKNOWN,
+        difference=_estimate(models, (within[0] - within[1], within[1] - within[0])), p=p, effect=_effect(gaps),
+        wins=float((gaps > 0).mean()) if images else UNKNOWN, ties=float((gaps == 0).mean()) if images else UNKNOWN,
         images=images, seeds=seeds, these_models=these_models,
     )  # fmt: skip
+
+
+def _effect(gaps: np.ndarray) -> float:
+    if len(gaps) < 2:
+        return UNKNOWN
+    spread = gaps.std(ddof=1)
+    return float(gaps.mean() / spread) if spread > NEGLIGIBLE else UNKNOWN if gaps.any() else 0.0
 
 
 def sign_flip(differences: np.ndarray) -> float:
     """Two-sided p-value of a mean paired difference of 0: how often flipped signs give as large a mean. In (0, 1].
 
-    Shape: (n,), one difference per image. RESAMPLES flips, seeded; the flips seen count too, so p ≥ 1 / 10,001.
+    Shape: (n,), one finite difference per image. RESAMPLES flips, seeded; the flips seen count too, so p ≥ 1 / 10,001.
     Reference: Phipson and Smyth, 2010, doi:10.2202/1544-6115.1585.
     """
     signs = _signs(len(differences))
     flipped = [signs[i : i + CHUNK].astype(float) @ differences for i in range(0, len(signs), CHUNK)]
+    if not np.isfinite(differences).all():
+        raise ValueError("a difference is NaN or infinite; leave out the images on which a model has no score")
     seen = np.abs(differences.sum(0))
     return (1 + (np.abs(np.concatenate(flipped)) >= seen - 1e-12).sum(0)) / (1 + len(signs))
 

@@ -31,33 +31,30 @@ def comparison(groups: Groups) -> pd.DataFrame:
 
     Columns: IoU, Dice, whole-set IoU, whole-set Dice (`Estimate`: mean over test images and seeds with its 95 %
     interval, see `stats`); train, val, test loss (`Estimate`, of the test loss alone with an interval); epochs; seeds;
-    test images; parameters; trained parameters; learned (whether Dice is shown to be above each floor's, paired).
+    test images; parameters; trained parameters; learned (whether Dice is shown to be above each floor's, paired;
+    None where too few images have been scored to tell).
     Raises: ValueError if the groups do not share data, task, size and test images: those are never ranked together.
     """
     pairwise.assert_comparable(groups)
     first = next(iter(groups.values()))[0]
-    floors = {which: scores.floor(first, which) for which in FLOORS}
-    rows = {
-        label: _row(group, [frame["Dice"].to_numpy() for frame in floors.values()]) for label, group in groups.items()
-    }
-    for which, frame in floors.items():
-        rows[which] = {**_floors(groups, OVERLAP)[which], "test images": len(frame)}
+    rows = {label: _row(group) for label, group in groups.items()}
+    for which, cells in _floors(groups, OVERLAP).items():
+        rows[which] = {**cells, "test images": len(set(first.images["image"]))}
     return pd.DataFrame.from_dict(rows, orient="index")[[*QUALITY, *COST]]
 
 
-def _row(group: Sequence[Run], floors: Sequence[np.ndarray]) -> dict:
-    dice = scores.matrix(group, "Dice")
+def _row(group: Sequence[Run]) -> dict:
     kept = pd.DataFrame([kept_losses(run) for run in group]).mean()
     parameters = group[0].meta["parameters"]
     return {
         **{name: scores.estimate(group, name) for name in OVERLAP},
         **{f"whole-set {name}": _pooled(group, name) for name in OVERLAP},
-        "learned": all(stats.estimate(dice - floor).low > 0 for floor in floors),
+        "learned": pairwise.learned(group),
         **{name: Estimate(kept[name], stats.UNKNOWN, stats.UNKNOWN) for name in ("train loss", "val loss")},
         "test loss": scores.estimate(group, "test loss"),
         "epochs": group[0].config.epochs,
         "seeds": len(group),
-        "test images": dice.shape[1],
+        "test images": len(set(group[0].images["image"])),
         "parameters": parameters["total"],
         "trained": parameters["trainable"],
     }
@@ -94,8 +91,16 @@ def _floors(groups: Groups, names: Sequence[str]) -> dict[str, dict[str, Estimat
 
 
 def leaders(groups: Groups, names: Sequence[str]) -> dict[str, list[str]]:
-    """Score → the best model together with all that are not shown to be worse, for marking in `show`."""
-    return {name: pairwise.leaders(groups, name) for name in names}
+    """Score → the best of the models that have learned and all others of these not shown to be worse, for `show`.
+
+    Nothing is marked where no model has learned, or has an interval. Corrected over all pairs, whatever has learned.
+    """
+    learned = {label: group for label, group in groups.items() if pairwise.learned(group)}
+    found = {}
+    for name in names:
+        kept = {label: group for label, group in learned.items() if np.isfinite(scores.estimate(group, name).low)}
+        found[name] = pairwise.leaders(kept, name, pairwise.table(groups, name)) if kept else []
+    return found
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,6 @@ their seeds are independent of each other (a seed does not mean the same to two 
 Reference: Searle, Casella and McCulloch, Variance Components, 1992, ch. 4.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +34,8 @@ def mean_squares(*models: np.ndarray) -> tuple[np.ndarray, ...]:
     """Variances of the mean of one model, or of the difference of two, as they are seen: (seeds, df, images, rest).
 
     Shape: a model (…, S, n), S ≥ 2 seeds × n images; returns arrays (…). seeds: Σ var_s(mean over images) / S, with
-        Satterthwaite's df where there are two models; images: var_i(mean over seeds) / n, with n − 1; rest: that of
+        S − 1 df, of two models Satterthwaite's, and where they differ in S the lesser S − 1, which errs on the
+        safe side whichever varies more; images: var_i(mean over seeds) / n, with n − 1; rest: that of
         the interaction, which is in both.
     """
     by_seed, rest, df_parts = 0.0, 0.0, 0.0
@@ -47,6 +47,8 @@ def mean_squares(*models: np.ndarray) -> tuple[np.ndarray, ...]:
         by_seed, df_parts = by_seed + part, df_parts + part**2 / (seeds - 1)
         rest = rest + (left**2).sum((-2, -1)) / ((seeds - 1) * (images - 1)) / (seeds * images)
     df = np.divide(by_seed**2, df_parts, out=np.full_like(by_seed, seeds - 1.0), where=df_parts > 0)
+    counts = {scores.shape[-2] for scores in models}
+    df = df if len(counts) == 1 else np.full_like(df, min(counts) - 1.0)
     by_image = over_images(*models).var(-1, ddof=1) / images
     return by_seed, df, by_image, rest
 
@@ -58,8 +60,13 @@ def over_images(*models: np.ndarray) -> np.ndarray:
 
 
 def components(*models: np.ndarray) -> Components:
-    """The components of one model's scores (S, n), or of the difference of two models'; none is below 0."""
+    """The components of one model's scores (S, n), or of the difference of two models'; none is below 0.
+
+    Of fewer than two images they are NaN.
+    """
     images, seeds = models[0].shape[-1], min(len(scores) for scores in models)
+    if images < 2:
+        return Components(*[float("nan")] * 3, seeds, images)
     if seeds < 2:
         return Components(float("nan"), float(over_images(*models).std(ddof=1)), float("nan"), seeds, images)
     by_seed, by_image, rest = 0.0, over_images(*models).var(ddof=1), 0.0
@@ -71,24 +78,29 @@ def components(*models: np.ndarray) -> Components:
     return Components(*(float(np.sqrt(max(0.0, v))) for v in (by_seed, by_image, rest)), seeds, images)
 
 
-def needed(found: Components, difference: float) -> tuple[float, float]:
-    """(images, seeds) that would show a difference of this size in POWER of all repetitions, two-sided at 5 %.
+def needed(found: Components, difference: float, alpha: float, fewest: int) -> tuple[float, float]:
+    """(images, seeds) that would show a difference of this size in POWER of all repetitions, two-sided at alpha.
 
     Images: at the seeds there are (as they are trained, where there is one); seeds per model: at the images there are,
     NaN if there is one seed. inf where no number would do. The quantiles are Student's t, with the degrees of
-    freedom that the numbers would give.
+    freedom that the numbers would give. The difference is taken as true; where it is the one observed, and was looked
+    at because it was large, the numbers are too low.
+    Args: fewest — images of which a test is made at all: none is asked of fewer, and both are NaN if found has fewer.
     """
+    if found.images < fewest or not np.isfinite(difference):
+        return float("nan"), float("nan")
     if not abs(difference) > 0:
         return float("inf"), float("inf")
     seeds = 1 if np.isnan(found.seed) else found.seeds
     counts = np.unique(np.round(np.geomspace(2, MOST, 2000)).astype(int))
-    images = _first(found, difference, np.full_like(counts, seeds), counts)
+    enough = np.unique(np.maximum(counts, fewest))
+    images = _first(found, difference, alpha, np.full_like(enough, seeds), enough)
     if np.isnan(found.seed):
         return images, float("nan")
-    return images, _first(found, difference, counts, np.full_like(counts, found.images))
+    return images, _first(found, difference, alpha, counts, np.full_like(counts, found.images))
 
 
-def _first(found: Components, difference: float, seeds: np.ndarray, images: np.ndarray) -> float:
+def _first(found: Components, difference: float, alpha: float, seeds: np.ndarray, images: np.ndarray) -> float:
     from scipy import stats
 
     seed, interaction = np.nan_to_num([found.seed, found.interaction]) ** 2
@@ -98,7 +110,7 @@ def _first(found: Components, difference: float, seeds: np.ndarray, images: np.n
     parts = by_seed**2 / np.maximum(2 * (seeds - 1), 1) + by_image**2 / (images - 1)
     df = np.divide(variance**2, parts, out=np.full(len(parts), images.max() - 1.0), where=(seeds > 1) & (parts > 0))
     df = np.where(seeds > 1, df, images - 1)
-    wanted = stats.t.ppf(0.975, df) + stats.t.ppf(POWER, df)
+    wanted = stats.t.isf(alpha / 2, df) + stats.t.ppf(POWER, df)
     enough = np.abs(difference) >= wanted * np.sqrt(variance)
     varied = images if images[0] != images[-1] else seeds
     return float(varied[np.argmax(enough)]) if enough.any() else float("inf")
@@ -119,7 +131,12 @@ def complete(scores: np.ndarray) -> np.ndarray:
     return means + np.where(defined, scores - means, 0) * scores.shape[-1] / np.maximum(count, 1)
 
 
-def shared(models: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The models' scores on the images that any seed of any of them defines, completed."""
-    kept = np.logical_or.reduce([~np.isnan(scores).all(0) for scores in models])
-    return [complete(np.asarray(scores, dtype=float)[:, kept]) for scores in models]
+def counted(scores: np.ndarray) -> np.ndarray:
+    """One model's scores (S, n) on the images that any of its seeds defines, completed."""
+    return complete(np.asarray(scores, dtype=float)[:, ~np.isnan(scores).all(0)])
+
+
+def paired(*models: np.ndarray) -> list[np.ndarray]:
+    """The models' scores (S, n) on the images that every seed of every one of them defines; nothing is filled in."""
+    kept = ~np.logical_or.reduce([np.isnan(scores).any(0) for scores in models])
+    return [np.asarray(scores, dtype=float)[:, kept] for scores in models]

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from seglib import conventions, exploration, gallery, pairwise, params, reported, runtime, stats, tables
+from seglib import conventions, exploration, gallery, pairwise, params, reported, runtime, scores, stats, tables
 from seglib.data.core import Dataset
 from seglib.runs import Run
 
@@ -71,17 +72,27 @@ def basis(groups: Mapping[str, Sequence[Run]]) -> str:
 
 def of_basis(groups: Mapping[str, Sequence[Run]]):
     """What a table of scores holds, for its page."""
+    images = len(set(next(iter(groups.values()))[0].images["image"]))
+    few = (
+        f"Of {images} images intervals are too narrow (in simulation those of means cover in 84 % at 20, 92 % at 40). "
+    )
     return markdown(
         f"Means over the test images and the seeds. {basis(groups)} Floors are fixed: their interval is over test "
-        f"images. Of fewer than {stats.MIN_IMAGES} images no interval is given. *learned*: shown to be above both "
-        "floors, paired on the same images. **Bold**: the best mean, and with it every model not shown to be worse."
+        f"images. Of fewer than {stats.MIN_IMAGES} images no interval is given. "
+        f"{few if stats.MIN_IMAGES <= images < stats.NARROW else ''}*learned*: shown to be above both "
+        "floors, paired on the same images (–: too few to tell). **Bold**: of the models that have learned the best "
+        "mean, and with it every one not shown to be worse."
     )
 
 
 def of_runs(name: str, runs: Sequence[Run]):
     """What one configuration reached on the test images, and whether that is more than the floors."""
     row = tables.comparison({name: runs}).loc[name]
-    learned = "It beats both floors" if row["learned"] else "It is **not** shown to beat both floors: *not learned*"
+    learned = {
+        True: "It beats both floors",
+        False: "It is **not** shown to beat both floors: *not learned*",
+        None: "There are too few test images to tell whether it beats the floors",
+    }[pairwise.learned(runs)]
     epochs = ", ".join(str(run.meta["best_epoch"]) for run in runs)
     return markdown(
         f"**{name}** reaches a Dice of **{row['Dice']}** and an IoU of **{row['IoU']}** (mean over "
@@ -112,17 +123,28 @@ def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
     gap, model, baseline = row["difference"], f"**{row['model']}**", f"**{row['baseline']}**"
     if row["verdict"] == pairwise.FEW:
         return f"{model} against {baseline}: too few test images for a verdict ({_sample(row)})."
+    if row["verdict"] == pairwise.UNSCORED:
+        return f"{model} against {baseline}: no score to compare (no test image has a {score} from every run of both)."
     numbers = f"{abs(gap.mean):.{gap.digits}f} {score}{' px' if score == 'HD95' else ''}"
     low, high = sorted((gap.low, gap.high) if gap.mean >= 0 else (-gap.low, -gap.high))
     p = f"p {stats.p_text(row['p_holm'])}{f' after Holm over {pairs} pairs' if pairs > 1 else ''}"
     evidence = f"95 % CI {low:.{gap.digits}f} to {high:.{gap.digits}f}, {p}"
     if row["verdict"] == pairwise.NONE:
         side = "" if not round(gap.mean, gap.digits) else " above" if gap.mean > 0 else " below"
-        corrected = "" if gap.low <= 0 <= gap.high else " once corrected for the number of pairs"
-        found = f"no difference shown{corrected}"
-        return f"{model} against {baseline}: {found} ({numbers}{side}, {evidence}, {_sample(row)})."
-    wins, effect = f"higher on {100 * row['wins']:.0f} % of images", f"d_z = {row['d_z']:.1f}"
-    return f"{model} is {row['verdict']} than {baseline} by {numbers} ({evidence}, {effect}, {wins}, {_sample(row)})."
+        return (
+            f"{model} against {baseline}: no difference shown{_why(row)} ({numbers}{side}, {evidence}, {_sample(row)})."
+        )
+    effect = "" if pd.isna(row["d_z"]) else f"d_z = {row['d_z']:.1f}, "
+    effect += f"higher on {100 * row['wins']:.0f} % of images"
+    return f"{model} is {row['verdict']} than {baseline} by {numbers} ({evidence}, {effect}, {_sample(row)})."
+
+
+def _why(row: pd.Series) -> str:
+    """Why no difference is shown, where interval or test alone would show one."""
+    apart = not row["difference"].low <= 0 <= row["difference"].high
+    if apart and row["p"] < pairwise.ALPHA:
+        return " once corrected for the number of pairs"
+    return ", interval and test disagree" if apart or row["p_holm"] < pairwise.ALPHA else ""
 
 
 def _sample(row: pd.Series) -> str:
@@ -134,18 +156,41 @@ def _sample(row: pd.Series) -> str:
 
 
 def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
-    """The best mean, together with all that are not shown to be worse, and what has not learned."""
-    table = tables.comparison(groups).loc[list(groups)]
-    best, *ties = pairwise.leaders(groups, score)
-    text = f"The highest mean {score} is that of **{best}**: **{table[score][best]}**."
+    """The best mean of the models, all that are not shown to be worse, and what has not learned."""
+    pairs = pairwise.table(groups, score)
+    best, *ties = pairwise.leaders(groups, score, pairs)
+    top = scores.estimate(groups[best], score)
+    if np.isnan(top.mean):
+        return markdown(f"No model has a {score} on these images.")
+    text = f"Of the models, the {_best(score)} mean {score} is that of **{best}**: **{top}**."
+    if np.isnan(top.low):
+        return markdown(
+            f"{text} Too few test images have been scored to say that it is better, or that it has learned."
+        )
+    text += _under_floors(groups[best], score)
     worse = [label for label in groups if label not in (best, *ties)]
     if ties:
         text += f" Not shown to be worse: {', '.join(ties)}."
     if worse:
         text += f" Shown to be worse: {', '.join(worse)}."
-    if unlearned := [label for label in groups if not table["learned"][label]]:
+    if unlearned := [label for label in groups if pairwise.learned(groups[label]) is False]:
         text += f" Not learned (not shown to be above both floors): {', '.join(unlearned)}."
     return markdown(text)
+
+
+def _best(score: str) -> str:
+    return "lowest" if score in scores.LOWER_IS_BETTER else "highest"
+
+
+def _under_floors(group: Sequence[Run], score: str) -> str:
+    """Which floors have a better mean than a model, or nothing."""
+    sign = -1 if score in scores.LOWER_IS_BETTER else 1
+    texts = []
+    for which in scores.FLOORS if score != "test loss" else ():  # floors have no loss
+        floor = stats.estimate(scores.floor(group[0], which)[score].to_numpy(), scores.span(group[0], score))
+        if sign * (floor.mean - scores.estimate(group, score).mean) > 0:
+            texts.append(f"{which} ({floor})")
+    return f" That is no better than a floor: {', '.join(texts)}." if texts else ""
 
 
 def of_classes(study: str, groups: Mapping[str, Sequence[Run]]):

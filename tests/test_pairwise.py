@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import stored
+import torch
 
 from seglib import pairwise, plots, scores, stats, tables, variance, words
 
@@ -70,7 +71,10 @@ def test_where_the_variance_is_and_what_would_show_the_difference(groups):
     models = [scores.matrix(groups[name], "Dice") for name in ("sharp", "plain")]
     assert row["image sd"] == variance.components(*models).image
     assert row["due to seeds"] + row["due to images"] == pytest.approx(1)
-    assert row["images needed"] < 40  # it was shown with 40
+    assert stats.MIN_IMAGES <= row["images needed"] < 40  # it was shown with 40
+    found = variance.components(*models)
+    wanted = variance.needed(found, row["difference"].mean, 0.05 / 3, stats.MIN_IMAGES)  # three pairs
+    assert (row["images needed"], row["seeds needed"]) == wanted
     alone = pairwise.variances({name: group[:1] for name, group in groups.items()}).iloc[1]
     assert np.isnan(alone["seed sd"]) and np.isnan(alone["seeds needed"])
 
@@ -79,3 +83,34 @@ def test_runs_on_other_images_are_not_compared(groups):
     for other in (stored.model("o", 0.3, stored.discs(30)), stored.model("d", 0.3, data_seed=1)):
         with pytest.raises(ValueError, match="only runs on the same test images can be compared"):
             tables.comparison({"a": groups["plain"], "b": other})
+
+
+def test_a_model_without_a_score_is_not_tested_and_not_of_the_family(groups):
+    nothing = np.full((1, 40), np.nan)
+    found = stats.compare(nothing, np.random.default_rng(0).random((1, 40)))
+    assert np.isnan(found.p) and np.isnan(found.difference.mean) and found.images == 0
+    assert pairwise._verdict(found, found.p, "Dice") == "no score to compare"
+    one_of_three = stats.compare(np.vstack([nothing, np.ones((2, 40))]), np.zeros((3, 40)))
+    assert pairwise._verdict(one_of_three, one_of_three.p, "Dice") == "no score to compare"
+    few = stats.compare(np.ones((3, 5)), np.zeros((3, 5)))
+    assert pairwise._verdict(few, few.p, "Dice") == "too few test images"
+    with pytest.raises(ValueError, match="a difference is NaN or infinite"):
+        stats.sign_flip(np.array([0.1, np.nan]))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_page_holds_a_model_without_any_score():
+    masks = np.zeros((30, 1, 24, 24))  # no object anywhere: what finds nothing has no score
+    data = stored.dataset(torch.tensor(masks, dtype=torch.uint8), "planes", ("disk",))
+    found = {name: [stored.store(name, torch.full((30, 1, 24, 24), p), data)] for name, p in FILLED}
+    pairs = pairwise.table(found)
+    assert pairs["verdict"].to_list() == ["no score to compare"] and np.isnan(pairs["p_holm"][0])
+    assert "**everything** against **nothing**: no score to compare" in words.of_comparison(found).data
+    assert pairwise.variances(found)[["images needed", "seeds needed"]].isna().all(axis=None)
+    assert plots.differences(pairwise.matrix(found, pairs), pairs, "Dice").axes
+    assert tables.leaders(found, ["Dice"]) == {"Dice": []}
+    assert "nan" not in words.of_ranking(found).data.lower()
+    assert words.of_ranking({"nothing": found["nothing"]}).data == "No model has a Dice on these images."
+
+
+FILLED = (("nothing", 0.0), ("everything", 1.0))

@@ -6,7 +6,7 @@ import pytest
 import stored
 import torch
 
-from seglib import conventions, metrics, scores, stats, tables
+from seglib import conventions, metrics, pairwise, scores, stats, tables, words
 
 EMPTY, FULL, LEFT, TOP = [[0, 0], [0, 0]], [[1, 1], [1, 1]], [[1, 0], [1, 0]], [[1, 1], [0, 0]]
 
@@ -136,6 +136,18 @@ def test_a_model_must_beat_both_floors_on_the_same_images_to_have_learned():
     good, bad = stored.model("good", 0.1), stored.model("bad", 50.0)
     learned = tables.comparison({"good": good, "bad": bad})["learned"]
     assert learned["good"] and not learned["bad"]
+    few = {"good": stored.model("few", 0.1, stored.discs(stats.MIN_IMAGES - 1))}
+    assert tables.comparison(few)["learned"].isna().all()  # nothing was tested
+    assert tables.readable(tables.comparison(few))["learned"]["good"] == "–"
+    assert "too few test images to tell" in words.of_runs("good", few["good"]).data
+
+
+def test_learned_is_decided_on_the_images_that_both_model_and_floor_have_scored():
+    masks = stored.discs(60)
+    masks[40:] = 0  # without an object: not counted unless something is found
+    probs = torch.where(torch.arange(60)[:, None, None, None] < 50, masks[:, None].float(), 1.0)
+    run = stored.store("planes", probs, stored.dataset(masks[:, None], "planes", ("disk",)))
+    assert np.isnan(scores.values(run, "Dice")).any() and pairwise.learned([run]) is True
 
 
 def test_dice_and_iou_are_torchmetrics_s_where_conventions_are_the_same():

@@ -36,7 +36,17 @@ def test_the_bootstrap_is_that_of_resampled_images():
     values = np.random.default_rng(1).beta(5, 2, 30)
     means = np.random.default_rng(7).choice(values, (40_000, 30)).mean(1)
     found = bootstrap_mean(values)
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.003)
+    low, high = np.quantile(means, [0.025, 0.975])
+    expanded = np.sqrt(30 / 29) * reference.t.isf(0.025, 29) / 1.96  # to the width of Student's t
+    assert found.high - found.low == pytest.approx(expanded * (high - low), rel=0.02)
+    assert found.low < low and found.high > high
+
+
+def test_the_interval_of_few_images_is_as_wide_as_student_s_t():
+    values = reference.norm.ppf((np.arange(20) + 0.5) / 20)
+    expected = reference.ttest_1samp(values, 0).confidence_interval()
+    found = bootstrap_mean(values)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=0.03)
 
 
 def test_with_one_seed_the_interval_covers_and_the_permutation_test_errs_as_they_say():
@@ -61,15 +71,24 @@ def test_with_three_seeds_the_interval_covers_seeds_and_images(share, interactio
 
 
 @pytest.mark.parametrize(("share", "interaction"), SHARES)
-@pytest.mark.parametrize("seeds", [(3, 3), (3, 5)])
-def test_a_model_against_itself_gives_uniform_p_values_when_seeds_vary(share, interaction, seeds):
+def test_a_model_against_itself_gives_uniform_p_values_when_seeds_vary(share, interaction):
     rng = np.random.default_rng(4)
     hard = skewed(rng, REPEATS, 1, IMAGES)  # the images are the same for both
-    first, second = (runs_of(rng, hard, s, share, interaction + 0.1) for s in seeds)
+    first, second = (runs_of(rng, hard, s, share, interaction + 0.1) for s in (3, 3))
     half, p = stats.half_width(first, second), stats.p_value(first, second)
     assert reference.kstest(p, "uniform").pvalue > 0.001
     assert 0.025 <= np.mean(p < 0.05) <= 0.07
     assert ((np.abs((first.mean(1) - second.mean(1)).mean(1)) > half) == (p < 0.05)).all()  # one answer, not two
+
+
+@pytest.mark.parametrize("seeds", [(2, 5), (3, 10), (2, 3)])
+@pytest.mark.parametrize("share", [(0.0, 0.0), (50.0, 0.1), (0.1, 50.0), (5.0, 5.0)])
+def test_with_unequal_seeds_errors_are_no_more_frequent_whichever_model_varies_more(share, seeds):
+    rng = np.random.default_rng(13)
+    hard = skewed(rng, REPEATS, 1, IMAGES)
+    first, second = (runs_of(rng, hard, s, part, 0.3) for s, part in zip(seeds, share, strict=True))
+    p = stats.p_value(first, second)
+    assert np.mean(p < 0.05) <= 0.06 and np.mean(p < 0.01) <= 0.018
 
 
 @pytest.mark.long
@@ -148,18 +167,29 @@ def test_the_variance_components_are_found_again():
 
 def test_the_images_called_for_show_the_difference_in_four_of_five_repetitions():
     found = variance.Components(float("nan"), 0.3, float("nan"), 1, 100)
-    images, seeds = variance.needed(found, 0.05)
+    images, seeds = variance.needed(found, 0.05, 0.05, 20)
     assert np.isnan(seeds) and images == pytest.approx((0.3 / 0.05 * 2.80) ** 2, rel=0.02)
     rng = np.random.default_rng(10)
     values = 0.05 + 0.3 * rng.standard_normal((2000, int(images)))
     assert np.mean(reference.ttest_1samp(values, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.04)
 
 
+def test_what_is_called_for_follows_the_page_s_own_rule():
+    found = variance.Components(float("nan"), 0.3, float("nan"), 1, 100)
+    images, _ = variance.needed(found, 0.05, 0.05 / 15, 20)  # 15 pairs: the strictest step of the correction
+    values = 0.05 + 0.3 * np.random.default_rng(14).standard_normal((2000, int(images)))
+    power = np.mean(reference.ttest_1samp(values, 0, axis=1).pvalue < 0.05 / 15)
+    assert power == pytest.approx(0.8, abs=0.04)
+    assert variance.needed(found, 5.0, 0.05, 20)[0] == 20  # of fewer, nothing would be tested
+    few = variance.Components(0.1, 0.3, 0.1, 3, 19)
+    assert np.isnan(variance.needed(few, 0.05, 0.05, 20)).all()
+
+
 def test_what_no_number_of_images_could_show_is_infinite():
     found = variance.Components(0.1, 0.3, 0.1, 2, 100)
-    images, seeds = variance.needed(found, 0.02)
+    images, seeds = variance.needed(found, 0.02, 0.05, 20)
     assert images == float("inf") and seeds == float("inf")
-    images, seeds = variance.needed(variance.Components(0.1, 0.01, 0.01, 2, 100), 0.05)
+    images, seeds = variance.needed(variance.Components(0.1, 0.01, 0.01, 2, 100), 0.05, 0.05, 20)
     assert images == float("inf") and 25 < seeds < 80
 
 
@@ -177,3 +207,27 @@ def test_what_no_number_of_images_could_show_is_infinite():
 )
 def test_no_more_digits_are_shown_than_the_interval_supports(low, high, text):
     assert str(Estimate(0.73, low, high)).replace("\u00a0", " ") == text
+
+
+def test_every_figure_of_a_comparison_is_of_the_same_images():
+    rng = np.random.default_rng(11)
+    first = np.where(np.arange(100) < 60, 0.50, np.nan) + 0.02 * rng.standard_normal(100)
+    second = np.where(np.arange(100) < 60, 0.52, 0.0)
+    found = stats.compare(first, second)
+    assert found == stats.compare(first[:60], second[:60])  # what first leaves out is in no part of it
+    assert found.images == 60 and found.difference.mean == pytest.approx((first - second)[:60].mean())
+    assert found.difference.high < 0 and found.p < 0.05 and found.effect < 0 and found.wins < 0.5
+    seeds = np.stack([first, first + 0.01, first - 0.02])
+    seeds[1, 5] = np.nan
+    assert stats.compare(seeds, second).images == 59
+    assert len(variance.paired(seeds, second[None])[0][0]) == 59
+
+
+def test_rounding_is_neither_a_spread_nor_a_win():
+    second = np.random.default_rng(12).random(50)
+    first = second + 0.1
+    constant = stats.compare(first, second)
+    assert np.isnan(constant.effect) and constant.difference.mean == pytest.approx(0.1) and constant.wins == 1
+    orders = [np.array([[0.1], [0.2], [0.3]])[list(order)] for order in ((0, 1, 2), (2, 1, 0))]
+    alike = stats.compare(*(order + np.zeros(50) for order in orders))
+    assert (alike.effect, alike.ties) == (0, 1) and alike.p == pytest.approx(1)

@@ -46,7 +46,7 @@ def differences(square: pd.DataFrame, pairs: pd.DataFrame, score: str) -> Figure
     for i, row in enumerate(names):
         for j, column in enumerate(names):
             cell = square.loc[row, column]
-            if not hasattr(cell, "mean"):
+            if not hasattr(cell, "mean") or np.isnan(cell.mean):
                 continue
             real = (row, column) in shown or (column, row) in shown
             if not real:
