@@ -1,6 +1,5 @@
 """What the reports gave, beside what was measured: their figures and their claims, from a study's `reported.yaml`."""
 
-import fnmatch
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -86,14 +85,14 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     """One row per claim of the study's reports: claim, by, answer (held, not shown, contradicted, not run), evidence.
 
     A claim holds if every pair it speaks of differs its way, Holm-corrected over all tests of this table at 5 %; it is
-    contradicted if a pair differs the other way; it is not run if a label that it names has no runs. Scores are tested
-    as in `pairwise`; what is one number per run by Welch's t over seeds (two or more of each); parameter counts are
-    exact.
+    contradicted if a pair differs the other way; it is not run if any label that it names has no runs, whatever the
+    others show. Scores are tested as in `pairwise`; what is one number per run by Welch's t over seeds (two or more of
+    each); parameter counts are exact.
     """
     content = params.reported(study.split("@")[0])
     first = next(iter(groups.values()))[0]
     tested = [
-        [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim, list(groups))]
+        [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim)]
         if first.config.dataset == content["dataset"] and not _missing(claim, groups) else []
         for claim in content["claims"]
     ]  # fmt: skip
@@ -114,40 +113,33 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def pairs_of(claim: Mapping, labels: Sequence[str]) -> list[tuple[str, str]]:
+def pairs_of(claim: Mapping) -> list[tuple[str, str]]:
     """The (better, worse) pairs of labels that a claim speaks of.
 
-    Either side is a label, a list of labels, or a pattern with one *: in both sides, it stands for the same text
-    (`*, fine-tuned` against `*, frozen`); in one, for anything but the other side's label.
+    Either side is a label or a list of labels, each by its full name. Two lists are taken place by place; one label
+    against a list, with each of the list.
+    Raises: ValueError for two lists of different lengths.
     """
-    better, worse = claim["better"], claim["worse"]
-    if isinstance(better, str) and isinstance(worse, str) and "*" in better and "*" in worse:
-        start, end = better.split("*")
-        stems = [name[len(start) : len(name) - len(end)] for name in labels if _matches(name, better)]
-        pairs = [(better.replace("*", stem), worse.replace("*", stem)) for stem in stems]
-    else:
-        first, second = ([name for name in labels if _matches(name, side)] for side in (better, worse))
-        pairs = list(itertools.product(first, second))
-    return [(a, b) for a, b in pairs if a in labels and b in labels and a != b]
-
-
-def _sides(claim: Mapping) -> list[str]:
-    sides = ([side] if isinstance(side, str) else side for side in (claim["better"], claim["worse"]))
-    return [name for side in sides for name in side]
+    better, worse = ([side] if isinstance(side, str) else side for side in (claim["better"], claim["worse"]))
+    if len(better) == len(worse):
+        return list(zip(better, worse, strict=True))
+    if min(len(better), len(worse)) > 1:
+        raise ValueError(
+            f"claim '{claim['text']}': better has {len(better)} labels and worse {len(worse)}; "
+            "two lists are taken place by place, so give both the same length, or a single label on one side"
+        )
+    return list(itertools.product(better, worse))
 
 
 def _missing(claim: Mapping, groups: Groups) -> list[str]:
-    """The labels that a claim names and the study has not run."""
-    return [name for name in _sides(claim) if "*" not in name and name not in groups]
+    """The labels that a claim names and the study has not run, each once."""
+    return [name for name in dict.fromkeys(itertools.chain(*pairs_of(claim))) if name not in groups]
 
 
 def _lacking(claim: Mapping, groups: Groups) -> str:
-    return f"no runs of {' nor '.join(_missing(claim, groups) or _sides(claim))}"
-
-
-def _matches(name: str, side: str | Sequence[str]) -> bool:
-    patterns = [side] if isinstance(side, str) else side
-    return any(fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
+    """Why a claim is not run: `no runs of A nor B`."""
+    missing = _missing(claim, groups)
+    return f"no runs of {' nor '.join(missing)}" if missing else "these runs are on other data than the report's"
 
 
 def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:

@@ -3,7 +3,7 @@
 import pytest
 import stored
 
-from seglib import params, paths, reported, scores
+from seglib import experiment, params, paths, reported, runs, scores
 
 
 @pytest.fixture
@@ -34,6 +34,13 @@ def claim(better, worse, metric="Dice"):
     return f"claims: [{{text: it is so, source: report 9, better: {better}, worse: {worse}, metric: {metric}}}]\n"
 
 
+def on_isic(run):
+    """The run as if its images were ISIC's."""
+    file = run.folder / "config.json"
+    file.write_text(file.read_text().replace('"lesions"', '"isic2016"'))
+    return runs.Run(run.folder)
+
+
 @pytest.mark.parametrize(
     ("better", "worse", "metric", "answer"),
     [
@@ -41,8 +48,9 @@ def claim(better, worse, metric="Dice"):
         ("'net, frozen'", "'net, fine-tuned'", "Dice", "contradicted"),
         ("'net, frozen'", "'other, frozen'", "Dice", "not shown"),
         ("'net, fine-tuned'", "'net, frozen'", "HD95", "held"),  # less is better
-        ("'net, fine-tuned'", "'*, frozen'", "Dice", "held"),
-        ("'*, fine-tuned'", "'*, frozen'", "Dice", "held"),  # of the pairs that both exist
+        ("'net, fine-tuned'", "['net, frozen', 'other, frozen']", "Dice", "held"),
+        ("['net, fine-tuned', 'other, fine-tuned']", "['net, frozen', 'other, frozen']", "Dice", "not run"),
+        ("['net, fine-tuned', 'net, frozen']", "['net, frozen', 'net, fine-tuned']", "Dice", "contradicted"),
         ("'net, frozen'", "['other, frozen', 'net, fine-tuned']", "Dice", "contradicted"),
         ("'net, augmented'", "'net, frozen'", "Dice", "not run"),
         ("'net, fine-tuned'", "['net, frozen', 'third, frozen']", "Dice", "not run"),  # half a claim is not one held
@@ -89,6 +97,37 @@ def test_a_reported_figure_stands_beside_ours_with_the_difference_s_interval(stu
     )
     with pytest.raises(ValueError, match="unknown score of a reported figure 'Dise'; did you mean 'Dice'"):
         reported.figures(study("figures: [{label: 'net, frozen', source: r, score: Dise, value: 1}]\n"), groups)
+
+
+def test_sides_of_different_lengths_are_an_error(study, groups):
+    text = claim("['net, fine-tuned', 'a']", "['net, frozen', 'b', 'c']")
+    with pytest.raises(ValueError, match="better has 2 labels and worse 3"):
+        reported.claims(study(text), groups)
+
+
+def test_the_claims_name_what_the_study_s_notebooks_call_their_runs():
+    labels = set()
+    for values in params.read("isic2016").notebooks.values():
+        config = params.to_config(values)
+        if "architectures" in values:
+            labels |= experiment.grid(config, values["architectures"], values["regimes"], values["options"]).keys()
+        elif "model" in values:
+            labels.add(runs.label(config))
+    claims = params.reported("isic2016")["claims"]
+    paired = [reported.pairs_of(entry) for entry in claims]
+    assert labels <= {name for pairs in paired for pair in pairs for name in pair}
+    answerable = [entry["text"] for entry, pairs in zip(claims, paired, strict=True) if {*sum(pairs, ())} <= labels]
+    assert len(answerable) == 4 and "fine-tuning helps every decoder" not in answerable  # report 3 fine-tuned three
+
+
+def test_a_claim_about_every_decoder_is_not_answered_by_one_that_it_does_not_name(groups):
+    renamed = {f"mobilenetv2_decoder, {label.rpartition(', ')[2]}": groups[label] for label in list(groups)[:2]}
+    renamed = {label: [on_isic(run) for run in group] for label, group in renamed.items()}
+    table = reported.claims("isic2016", renamed).set_index("claim")
+    assert table["answer"]["fine-tuning MobileNetV2 segments better than holding it frozen"] == "held"
+    for text in ("fine-tuning helps every decoder", "fine-tuning removes false positives"):
+        assert table["answer"][text] == "not run"
+        assert "no runs of mobilenetv2_unet, fine-tuned nor" in table["evidence"][text]
 
 
 def test_every_study_s_file_can_be_read():
