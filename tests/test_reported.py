@@ -65,6 +65,14 @@ def test_a_claim_is_answered_by_its_pairs(study, groups, better, worse, metric, 
     assert ("n = 40 images × 3 seeds" in table["evidence"][0]) == (metric in ("Dice", "HD95") and answer != "not run")
 
 
+def test_a_claim_tested_on_one_seed_is_about_these_trained_models(study, groups):
+    text = claim("'net, fine-tuned'", "'net, frozen'")
+    assert "these trained models" not in reported.claims(study(text), groups)["evidence"][0]
+    alone = {**groups, "net, frozen": groups["net, frozen"][:1]}
+    evidence = reported.claims(study(text), alone)["evidence"][0]
+    assert evidence.endswith("n = 40 images × 3 and 1 seeds; these trained models")
+
+
 def test_fluctuation_is_the_mean_change_over_the_second_half(groups):
     _, measure = reported.RUN_MEASURES["fluctuation"]
     assert measure(groups["net, frozen"][0]) == pytest.approx(0.2)
