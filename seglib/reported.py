@@ -156,7 +156,7 @@ def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
         compared = scores.compare(first, second, metric)
         found, p = compared.difference, compared.p
         basis = f"n = {compared.images} images × {_counts(first, second)}"
-        basis += "; these trained models" if compared.these_models else ""
+        basis += ", these trained models" if compared.these_models else ""
     return {"what": f"{pair[0]} − {pair[1]}: {metric}", "sign": sign, "gap": found, "p": p, "basis": basis}
 
 

@@ -41,7 +41,8 @@ def comparison(groups: Groups) -> pd.DataFrame:
         label: _row(group, [frame["Dice"].to_numpy() for frame in floors.values()]) for label, group in groups.items()
     }
     for which, frame in floors.items():
-        rows[which] = {**_floors(groups, OVERLAP)[which], "test images": len(frame)}
+        whole = {f"whole-set {name}": cell for name, cell in _pooled_floors(groups, OVERLAP)[which].items()}
+        rows[which] = {**_floors(groups, OVERLAP)[which], **whole, "test images": len(frame)}
     return pd.DataFrame.from_dict(rows, orient="index")[[*QUALITY, *COST]]
 
 
@@ -68,12 +69,17 @@ def _pooled(group: Sequence[Run], score: str) -> Estimate:
 
 
 def details(groups: Groups) -> pd.DataFrame:
-    """Two rows per model, per image and whole set, and one per floor: precision, recall, specificity, accuracy."""
+    """Two rows per model and floor, per image and whole set: precision, recall, specificity, accuracy."""
     names, rows = ("precision", "recall", "specificity", "accuracy"), []
     for label, group in groups.items():
         for convention, found in {"per image": scores.estimate, "whole set": _pooled}.items():
             rows.append({"model": label, "convention": convention, **{name: found(group, name) for name in names}})
-    rows += [{"model": which, "convention": "per image", **cells} for which, cells in _floors(groups, names).items()]
+    floors = {"per image": _floors(groups, names), "whole set": _pooled_floors(groups, names)}
+    rows += [
+        {"model": which, "convention": convention, **found[which]}
+        for which in FLOORS
+        for convention, found in floors.items()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -90,6 +96,15 @@ def _floors(groups: Groups, names: Sequence[str]) -> dict[str, dict[str, Estimat
     return {
         which: {name: stats.estimate(frame[name].to_numpy(), scores.span(first, name)) for name in names}
         for which, frame in frames.items()
+    }
+
+
+def _pooled_floors(groups: Groups, names: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+    """As `_floors`, of the whole set's pooled counts."""
+    first = next(iter(groups.values()))[0]
+    return {
+        which: {name: stats.estimate(scores.whole_set(first, name, prefix), scores.span(first, name)) for name in names}
+        for which, prefix in FLOORS.items()
     }
 
 

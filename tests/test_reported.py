@@ -70,7 +70,7 @@ def test_a_claim_tested_on_one_seed_is_about_these_trained_models(study, groups)
     assert "these trained models" not in reported.claims(study(text), groups)["evidence"][0]
     alone = {**groups, "net, frozen": groups["net, frozen"][:1]}
     evidence = reported.claims(study(text), alone)["evidence"][0]
-    assert evidence.endswith("n = 40 images × 3 and 1 seeds; these trained models")
+    assert evidence.endswith("n = 40 images × 3 and 1 seeds, these trained models")
 
 
 def test_fluctuation_is_the_mean_change_over_the_second_half(groups):
