@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from seglib import names, pairwise, params, scores, stats
+from seglib.models import summary
 from seglib.runs import Run
 from seglib.stats import Estimate
 
@@ -17,6 +18,12 @@ Groups = Mapping[str, Sequence[Run]]
 
 
 LOSSES = ("train loss", "val loss")  # of the epoch that was kept
+KEPT = (*LOSSES, "val Dice")  # what a reported figure can be about besides the scores, of that epoch
+REPORT_1_BATCH = 16
+COSTS: dict[str, Callable[[Run], float]] = {  # and of the model: no interval
+    "parameters": lambda run: run.meta["parameters"]["total"],
+    f"multiply-adds of {REPORT_1_BATCH} images (G)": lambda run: _multiply_adds(run),
+}
 
 
 def last_losses(run: Run) -> pd.Series:
@@ -28,6 +35,7 @@ def last_losses(run: Run) -> pd.Series:
 # What a claim can be about besides the scores: one number per run, with +1 if more is meant by `better`, else −1
 RUN_MEASURES: dict[str, tuple[int, Callable[[Run], float]]] = {
     "parameters": (1, lambda run: run.meta["parameters"]["total"]),
+    "mean train loss": (-1, lambda run: run.history["train_loss"].mean()),  # over all epochs: the curve's level
     "fluctuation": (-1, lambda run: last_losses(run).diff().abs().mean()),  # of val loss between epochs
     "last val loss": (-1, lambda run: last_losses(run).iloc[-1]),
     "best val loss": (-1, lambda run: run.history["val_loss"].min()),
@@ -54,9 +62,9 @@ def figures(study: str, groups: Groups) -> pd.DataFrame:
             group = groups.get(label)
             if not group or group[0].config.dataset != content["dataset"]:
                 continue
-            found, value = _measured(group, figure.get("ours", figure["score"])), figure["value"]
+            found, value = _measured(group, figure.get("ours", figure["score"])), float(figure["value"])
             rows.append({
-                "model": label, "score": figure["score"], "by": figure["source"], "reported": str(value),
+                "model": label, "score": figure["score"], "by": figure["source"], "reported": str(figure["value"]),
                 "also said": str(figure.get("also_said", "")), "measured": found,
                 "difference": Estimate(found.mean - value, found.low - value, found.high - value),
                 "differs": content["differs"].get(figure["source"], ""),
@@ -70,15 +78,29 @@ def _measured(group: Sequence[Run], score: str) -> Estimate:
     if score.startswith("foreground "):
         name = score.removeprefix("foreground ")
         return scores.estimate(group, name, lambda run: scores.foreground(run, name))
-    if score not in LOSSES:
-        raise ValueError(names.unknown("score of a reported figure", score, [*scores.NAMES, *LOSSES]))
-    return Estimate(float(np.mean([kept_losses(run)[score] for run in group])), float("nan"), float("nan"))
+    if score in COSTS:
+        return Estimate(float(COSTS[score](group[0])), float("nan"), float("nan"))
+    if score not in KEPT:
+        raise ValueError(names.unknown("score of a reported figure", score, [*scores.NAMES, *KEPT, *COSTS]))
+    return Estimate(float(np.mean([_kept(run, score) for run in group])), float("nan"), float("nan"))
 
 
 def kept_losses(run: Run) -> dict[str, float]:
     """Training and validation loss of the epoch that was kept."""
-    kept = run.history.iloc[run.meta["best_epoch"] - 1]
-    return {name: float(kept[name.replace(" ", "_")]) for name in LOSSES}
+    return {name: _kept(run, name) for name in LOSSES}
+
+
+def _kept(run: Run, score: str) -> float:
+    return float(run.history.iloc[run.meta["best_epoch"] - 1][score.lower().replace(" ", "_")])
+
+
+def _multiply_adds(run: Run) -> float:
+    config, classes = run.config, run.images["class"].nunique()
+    found = summary.table(
+        [config.model], num_classes=classes, image_size=config.image_size, batch_size=REPORT_1_BATCH,
+        options={config.model: config.model_options},
+    )  # fmt: skip
+    return found["multiply-adds (G)"][0]
 
 
 def claims(study: str, groups: Groups) -> pd.DataFrame:
@@ -86,8 +108,9 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
 
     A claim holds if every pair it speaks of differs its way, Holm-corrected over all tests of this table at 5 %; it is
     contradicted if a pair differs the other way; it is not run if any label that it names has no runs, whatever the
-    others show. Scores are tested as in `pairwise`; what is one number per run by Welch's t over seeds (two or more of
-    each); parameter counts are exact.
+    others show. A claim of likeness (`alike`) is contradicted if a pair differs either way, and else not shown: it
+    could hold only within a margin, and the reports give none. Scores are tested as in `pairwise`; what is one number
+    per run by Welch's t over seeds (two or more of each); parameter counts are exact.
     """
     content = params.reported(study.split("@")[0])
     first = next(iter(groups.values()))[0]
@@ -100,7 +123,7 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     rows = []
     for claim, tests in zip(content["claims"], tested, strict=True):
         ps = list(itertools.islice(corrected, len(tests)))
-        answers = [_answer(test, p) for test, p in zip(tests, ps, strict=True)]
+        answers = [_answer(test, p, claim.get("alike", False)) for test, p in zip(tests, ps, strict=True)]
         if not answers:
             answer = NOT_RUN
         elif CONTRADICTED in answers:
@@ -187,9 +210,9 @@ def _counts(first: Sequence, second: Sequence) -> str:
     return f"{' and '.join(map(str, counts))} seed{'s' if max(counts) > 1 else ''}"
 
 
-def _answer(test: Mapping, p: float) -> str:
+def _answer(test: Mapping, p: float, alike: bool) -> str:
     gap, sign = test["gap"], test["sign"]
     shown = (p < ALPHA or gap.low == gap.high) and (gap.low > 0 or gap.high < 0)  # NaN is not below
     if not shown:
         return NOT_SHOWN
-    return HELD if gap.mean * sign > 0 else CONTRADICTED
+    return HELD if gap.mean * sign > 0 and not alike else CONTRADICTED

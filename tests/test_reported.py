@@ -2,6 +2,7 @@
 
 import pytest
 import stored
+import torch
 
 from seglib import experiment, params, paths, reported, runs, scores
 
@@ -136,6 +137,38 @@ def test_a_claim_about_every_decoder_is_not_answered_by_one_that_it_does_not_nam
     for text in ("fine-tuning helps every decoder", "fine-tuning removes false positives"):
         assert table["answer"][text] == "not run"
         assert "no runs of mobilenetv2_unet, fine-tuned nor" in table["evidence"][text]
+
+
+def test_a_figure_in_quotes_keeps_its_digits_and_can_be_of_validation_or_of_the_model(study):
+    groups = {"net": [stored.store("run", torch.ones(2, 1, 32, 32), stored.dataset(torch.ones(2, 32, 32).byte()),
+                                   parameters=9_474_913, model="mobilenetv2_decoder", image_size=128)]}  # fmt: skip
+    name = study(
+        "figures:\n"
+        "  - {label: net, source: report 9, score: Dice, value: '0.70', also_said: '0.80 and 0.90'}\n"
+        "  - {label: net, source: report 9, score: val Dice, value: '0.9184'}\n"
+        "  - {label: net, source: report 9, score: parameters, value: '10755913'}\n"
+        "  - {label: net, source: report 9, score: multiply-adds of 16 images (G), value: '5.50'}\n"
+    )
+    table = reported.figures(name, groups)
+    assert table["reported"].to_list() == ["0.70", "0.9184", "10755913", "5.50"]
+    assert table["also said"][0] == "0.80 and 0.90"
+    assert [cell.mean for cell in table["measured"][:3]] == [1, 0.5, 9_474_913]
+    assert str(table["difference"][2]) == "-1281000"  # the classifier, which no decoder uses
+    assert table["measured"][3].mean == pytest.approx(5.5, abs=0.1)
+
+
+@pytest.mark.parametrize(("worse", "answer"), [("net, frozen", "contradicted"), ("other, frozen", "not shown")])
+def test_likeness_can_be_contradicted_and_is_never_shown(study, groups, worse, answer):
+    better = "net, fine-tuned" if answer == "contradicted" else "net, frozen"
+    text = claim(f"'{better}'", f"'{worse}'").replace("}]", ", alike: true}]")
+    table = reported.claims(study(text), groups)
+    assert table["answer"].to_list() == [answer] and " − " in table["evidence"][0]
+
+
+def test_every_figure_in_a_study_s_file_is_text():
+    for file in paths.PARAMS.glob("*/reported.yaml"):
+        for entry in params.reported(file.parent.name)["figures"]:
+            assert isinstance(entry["value"], str) and isinstance(entry.get("also_said", ""), str), entry
 
 
 def test_every_study_s_file_can_be_read():
