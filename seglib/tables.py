@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from seglib import atomic, pairwise, paths, scores, stats
+from seglib import atomic, calibration, pairwise, paths, scores, stats
 from seglib.reported import kept_losses
 from seglib.runs import Run
 from seglib.scores import FLOORS, per_image
@@ -19,8 +19,9 @@ COUNTS = {"epochs", "seeds", "test images", "images", "parameters", "trained", "
           "images needed", "seeds needed", "baseline_seeds"}  # columns of whole numbers  # fmt: skip
 PERCENT = {"due to seeds", "due to images", "wins", "ties"}
 P_VALUES = {"p", "p_holm"}
-ROUGH = {"seed sd", "image sd", "interaction sd", "calibration error", "lowest seed", "highest seed", "Dice at 0.5",
-         "highest Dice", "at threshold"}  # without an interval: two digits  # fmt: skip
+ROUGH = {"seed sd", "image sd", "interaction sd", "calibration error", "class-wise calibration error", "lowest seed",
+         "highest seed", calibration.AT_HALF, f"{calibration.AT_HALF}, mean of class means", calibration.BEST,
+         "at threshold"}  # without an interval: two digits  # fmt: skip
 OVERLAP = ("IoU", "Dice")
 
 Groups = Mapping[str, Sequence[Run]]
