@@ -43,10 +43,10 @@ def per_image(run: Run, border: str | None = None, prefix: str = "") -> pd.DataF
     frame, classes = _frame(run, border, prefix), _classes(run)
     found = _counts(frame, classes, prefix)
     result = {"image": frame["image"].to_numpy()[:: len(classes)]}
-    result |= {name: _mean(_ratio(name, found, run.config.task), 1) for name in RATIOS}
+    result |= {name: mean_of_defined(_ratio(name, found, run.config.task), 1) for name in RATIOS}
     for name, column in BOUNDARY.items():
         if prefix + column in frame:
-            result[name] = _mean(frame[prefix + column].to_numpy(float).reshape(-1, len(classes)), 1)
+            result[name] = mean_of_defined(frame[prefix + column].to_numpy(float).reshape(-1, len(classes)), 1)
     if not prefix:
         result["loss"] = frame["loss"].to_numpy(float)[:: len(classes)]
     return pd.DataFrame(result)
@@ -213,10 +213,10 @@ def _pooled(counts: np.ndarray, score: str, task: str) -> np.ndarray:
     numerator, denominator = RATIOS[score](*np.moveaxis(counts, -1, 0))
     mean = denominator.mean(0)
     shift = np.divide(numerator - total * denominator, mean, out=np.zeros_like(numerator), where=mean > 0)
-    return _mean(np.where(np.isnan(total), np.nan, total + shift), 1)
+    return mean_of_defined(np.where(np.isnan(total), np.nan, total + shift), 1)
 
 
-def _mean(found: np.ndarray, axis: int) -> np.ndarray:
+def mean_of_defined(found: np.ndarray, axis: int) -> np.ndarray:
     """The mean over what is not NaN; NaN where nothing is."""
     defined = ~np.isnan(found)
     count = defined.sum(axis)
