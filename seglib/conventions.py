@@ -50,16 +50,25 @@ def per_class(groups: Groups, score: str = "Dice") -> pd.DataFrame:
     """One row per model and floor, one column per class (`Estimate`, over the images on which the class counts) and
     their mean.
 
-    The mean over classes here is that of the columns; the headline averages classes within each image first.
+    The mean over classes here is that of the columns; the headline averages classes within each image first. A class
+    that counts on no image (absent from every truth and prediction) is NaN and left out of the mean, in each seed for
+    itself; `left out` names the classes that some seed left out, and is a column only where there are any.
     """
     classes = list(next(iter(groups.values()))[0].images["class"].unique())
     ways = {c: lambda run, prefix, c=c: scores.per_class(run, score, prefix)[c].to_numpy() for c in classes}
     found = _estimates(groups, score, ways)
     if len(classes) > 1:
+        every = [(run, [variance.complete(m) for m in matrices]) for run, matrices in _matrices(groups, ways)]
         found["mean over classes"] = [
-            stats.estimate(sum(map(variance.complete, matrices)) / len(classes), scores.span(run, score))
-            for run, matrices in _matrices(groups, ways)
+            stats.estimate(scores.mean_of_defined(np.stack(matrices), 0), scores.span(run, score))
+            for run, matrices in every
         ]
+        absent = [
+            ", ".join(name for name, m in zip(classes, matrices, strict=True) if np.isnan(m).any())
+            for _, matrices in every
+        ]
+        if any(absent):
+            found["left out"] = absent
     return found
 
 

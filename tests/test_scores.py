@@ -99,6 +99,24 @@ def test_classes_are_scored_alone_together_and_as_any_foreground(three_classes):
     assert {"any foreground, per image", "any foreground, whole set"} <= set(ways) and "report 5's bands" not in ways
 
 
+def test_a_class_absent_everywhere_is_left_out_of_the_mean_and_named():
+    masks = torch.tensor([[[0, 1, 1, 1]], [[0, 0, 1, 1]]], dtype=torch.uint8)
+    data = stored.dataset(masks, "multiclass", ("background", "disk", "star"))
+    without, claimed = masks.long(), masks.long()
+    claimed[0, 0, 3] = 2  # this seed alone sees a star
+    group = [
+        stored.store(key, torch.nn.functional.one_hot(pred, 3).movedim(-1, 1).float(), data)
+        for key, pred in {"a": without, "b": claimed}.items()
+    ]
+    assert conventions.per_class({"b": group[1:]}).loc["b", "left out"] == ""
+    found = conventions.per_class({"a": group[:1], "a, b": group}, "IoU")
+    assert np.isnan(found.loc["a", "star"].mean) and found.loc["a", "left out"] == "star"
+    assert found.loc["a", "mean over classes"].mean == pytest.approx(1)
+    of_b = (1 + (2 / 3 + 1) / 2 + 0) / 3
+    assert found.loc["a, b", "mean over classes"].mean == pytest.approx((1 + of_b) / 2)
+    assert found.loc["a, b", "left out"] == "star"
+
+
 def test_all_background_scores_what_background_is(three_classes):
     found = scores.floor(three_classes, "all background")
     assert found["IoU"].tolist() == pytest.approx([(1 / 4 + 0 + 0) / 3, (1 / 2 + 0) / 2])
