@@ -33,6 +33,7 @@ def comparison(groups: Groups) -> pd.DataFrame:
     Columns: IoU, Dice, whole-set IoU, whole-set Dice (`Estimate`: mean over test images and seeds with its 95 %
     interval, see `stats`); train, val, test loss (`Estimate`, of the test loss alone with an interval); epochs; seeds;
     test images; parameters; trained parameters; learned (whether Dice is shown to be above each floor's, paired).
+    A floor has scores and test images alone: it has no output to take a loss of, and *learned* is its comparison.
     Raises: ValueError if the groups do not share data, task, size and test images: those are never ranked together.
     """
     pairwise.assert_comparable(groups)
