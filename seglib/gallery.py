@@ -60,15 +60,16 @@ def disagreements(first: Run, last: Run, count: int, score: str = "Dice") -> tup
 def failures(group: Sequence[Run]) -> pd.DataFrame:
     """Where failures gather: one row per third of the images by size, per contact with the edge, and for all.
 
-    Columns: images, Dice (`Estimate`), failed (share of images × seeds with IoU below FAILURE). Size is the truth's
-    foreground as a share of the image; contact means that it reaches the image's outermost pixels.
+    Columns: images, Dice (`Estimate`), failed (share of images × seeds with IoU below FAILURE, of those that have an
+    IoU). Of several classes the IoU is here the mean over those that are not background: it would hide what is missed.
+    Size is the truth's foreground as a share of the image; contact means that it reaches the image's outermost pixels.
     """
-    dice, iou = (scores.matrix(group, name) for name in ("Dice", "IoU"))
+    dice, failed = scores.matrix(group, "Dice"), scores.matrix(group, _failed)
     rows = {
         name: {
             "images": int(mask.sum()),
             "Dice": stats.estimate(dice[:, mask], scores.span(group[0], "Dice")),
-            "failed": float(np.nanmean(iou[:, mask] < FAILURE)) if mask.any() else np.nan,
+            "failed": _share(failed[:, mask]),
         }
         for name, mask in _kinds_of_image(group[0]).items()
     }
@@ -76,9 +77,25 @@ def failures(group: Sequence[Run]) -> pd.DataFrame:
 
 
 def failures_by_model(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
-    """One row per model, one column per kind of image as in `failures`: the share that failed."""
-    table = pd.DataFrame({label: failures(group)["failed"] for label, group in groups.items()}).T
-    return table.add_prefix("failed: ")
+    """One row per model and floor, one column per kind of image as in `failures`: the share that failed."""
+    first = next(iter(groups.values()))[0]
+    columns = {label: failures(group)["failed"] for label, group in groups.items()}
+    for which, prefix in scores.FLOORS.items():
+        failed = _failed(first, prefix)
+        columns[which] = pd.Series({name: _share(failed[mask]) for name, mask in _kinds_of_image(first).items()})
+    return pd.DataFrame(columns).T.add_prefix("failed: ")
+
+
+def _failed(run: Run, prefix: str = "") -> np.ndarray:
+    """1 where an image's IoU is below FAILURE, 0 where not, NaN where it has none: (n,)."""
+    iou = scores.per_class(run, "IoU", prefix).to_numpy()
+    iou = scores.mean_of_defined(iou[:, 1 if run.config.task == "multiclass" else 0 :], 1)
+    return np.where(np.isnan(iou), np.nan, iou < FAILURE)
+
+
+def _share(failed: np.ndarray) -> float:
+    known = failed[~np.isnan(failed)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _kinds_of_image(run: Run) -> dict[str, np.ndarray]:

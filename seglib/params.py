@@ -14,7 +14,7 @@ from seglib import config, digest, names, paths
 DIGEST_LENGTH = 8  # hex digits, in the folder name of an overridden report
 REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may have
     "figures": ({"label", "score", "value", "source"}, {"ours", "also_said"}),
-    "claims": ({"text", "source", "better", "worse", "metric"}, {"note"}),
+    "claims": ({"text", "source", "better", "worse", "metric"}, {"note", "alike"}),
 }
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 
@@ -76,7 +76,7 @@ def reported(study: str) -> dict:
     """What the reports gave for a study: dataset, differs (report → why its recipe is not ours), figures, claims.
 
     Figures: label, score, value, source, and where given ours, also_said. Claims: text, source, better, worse,
-    metric, and where given note; `seglib.reported` says what they mean. Without a file both lists are empty.
+    metric, and where given note, alike; `seglib.reported` says what they mean. Without a file both lists are empty.
     Raises: ValueError that names the file, for a key that is missing or unknown.
     """
     file = paths.PARAMS / study / "reported.yaml"

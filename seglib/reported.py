@@ -1,6 +1,5 @@
 """What the reports gave, beside what was measured: their figures and their claims, from a study's `reported.yaml`."""
 
-import fnmatch
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from seglib import names, pairwise, params, scores, stats
+from seglib.models import summary
 from seglib.runs import Run
 from seglib.stats import Estimate
 
@@ -18,6 +18,12 @@ Groups = Mapping[str, Sequence[Run]]
 
 
 LOSSES = ("train loss", "val loss")  # of the epoch that was kept
+KEPT = (*LOSSES, "val Dice")  # what a reported figure can be about besides the scores, of that epoch
+REPORT_1_BATCH = 16
+COSTS: dict[str, Callable[[Run], float]] = {  # and of the model: no interval
+    "parameters": lambda run: run.meta["parameters"]["total"],
+    f"multiply-adds of {REPORT_1_BATCH} images (G)": lambda run: _multiply_adds(run),
+}
 
 
 def last_losses(run: Run) -> pd.Series:
@@ -29,6 +35,7 @@ def last_losses(run: Run) -> pd.Series:
 # What a claim can be about besides the scores: one number per run, with +1 if more is meant by `better`, else −1
 RUN_MEASURES: dict[str, tuple[int, Callable[[Run], float]]] = {
     "parameters": (1, lambda run: run.meta["parameters"]["total"]),
+    "mean train loss": (-1, lambda run: run.history["train_loss"].mean()),  # over all epochs: the curve's level
     "fluctuation": (-1, lambda run: last_losses(run).diff().abs().mean()),  # of val loss between epochs
     "last val loss": (-1, lambda run: last_losses(run).iloc[-1]),
     "best val loss": (-1, lambda run: run.history["val_loss"].min()),
@@ -55,9 +62,9 @@ def figures(study: str, groups: Groups) -> pd.DataFrame:
             group = groups.get(label)
             if not group or group[0].config.dataset != content["dataset"]:
                 continue
-            found, value = _measured(group, figure.get("ours", figure["score"])), figure["value"]
+            found, value = _measured(group, figure.get("ours", figure["score"])), float(figure["value"])
             rows.append({
-                "model": label, "score": figure["score"], "by": figure["source"], "reported": str(value),
+                "model": label, "score": figure["score"], "by": figure["source"], "reported": str(figure["value"]),
                 "also said": str(figure.get("also_said", "")), "measured": found,
                 "difference": Estimate(found.mean - value, found.low - value, found.high - value),
                 "differs": content["differs"].get(figure["source"], ""),
@@ -71,29 +78,44 @@ def _measured(group: Sequence[Run], score: str) -> Estimate:
     if score.startswith("foreground "):
         name = score.removeprefix("foreground ")
         return scores.estimate(group, name, lambda run: scores.foreground(run, name))
-    if score not in LOSSES:
-        raise ValueError(names.unknown("score of a reported figure", score, [*scores.NAMES, *LOSSES]))
-    return Estimate(float(np.mean([kept_losses(run)[score] for run in group])), float("nan"), float("nan"))
+    if score in COSTS:
+        return Estimate(float(COSTS[score](group[0])), float("nan"), float("nan"))
+    if score not in KEPT:
+        raise ValueError(names.unknown("score of a reported figure", score, [*scores.NAMES, *KEPT, *COSTS]))
+    return Estimate(float(np.mean([_kept(run, score) for run in group])), float("nan"), float("nan"))
 
 
 def kept_losses(run: Run) -> dict[str, float]:
     """Training and validation loss of the epoch that was kept."""
-    kept = run.history.iloc[run.meta["best_epoch"] - 1]
-    return {name: float(kept[name.replace(" ", "_")]) for name in LOSSES}
+    return {name: _kept(run, name) for name in LOSSES}
+
+
+def _kept(run: Run, score: str) -> float:
+    return float(run.history.iloc[run.meta["best_epoch"] - 1][score.lower().replace(" ", "_")])
+
+
+def _multiply_adds(run: Run) -> float:
+    config, classes = run.config, run.images["class"].nunique()
+    found = summary.table(
+        [config.model], num_classes=classes, image_size=config.image_size, batch_size=REPORT_1_BATCH,
+        options={config.model: config.model_options},
+    )  # fmt: skip
+    return found["multiply-adds (G)"][0]
 
 
 def claims(study: str, groups: Groups) -> pd.DataFrame:
     """One row per claim of the study's reports: claim, by, answer (held, not shown, contradicted, not run), evidence.
 
     A claim holds if every pair it speaks of differs its way, Holm-corrected over all tests of this table at 5 %; it is
-    contradicted if a pair differs the other way; it is not run if a label that it names has no runs. Scores are tested
-    as in `pairwise`; what is one number per run by Welch's t over seeds (two or more of each); parameter counts are
-    exact.
+    contradicted if a pair differs the other way; it is not run if any label that it names has no runs, whatever the
+    others show. A claim of likeness (`alike`) is contradicted if a pair differs either way, and else not shown: it
+    could hold only within a margin, and the reports give none. Scores are tested as in `pairwise`; what is one number
+    per run by Welch's t over seeds (two or more of each); parameter counts are exact.
     """
     content = params.reported(study.split("@")[0])
     first = next(iter(groups.values()))[0]
     tested = [
-        [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim, list(groups))]
+        [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim)]
         if first.config.dataset == content["dataset"] and not _missing(claim, groups) else []
         for claim in content["claims"]
     ]  # fmt: skip
@@ -101,7 +123,7 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     rows = []
     for claim, tests in zip(content["claims"], tested, strict=True):
         ps = list(itertools.islice(corrected, len(tests)))
-        answers = [_answer(test, p) for test, p in zip(tests, ps, strict=True)]
+        answers = [_answer(test, p, claim.get("alike", False)) for test, p in zip(tests, ps, strict=True)]
         if not answers:
             answer = NOT_RUN
         elif CONTRADICTED in answers:
@@ -114,40 +136,33 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def pairs_of(claim: Mapping, labels: Sequence[str]) -> list[tuple[str, str]]:
+def pairs_of(claim: Mapping) -> list[tuple[str, str]]:
     """The (better, worse) pairs of labels that a claim speaks of.
 
-    Either side is a label, a list of labels, or a pattern with one *: in both sides, it stands for the same text
-    (`*, fine-tuned` against `*, frozen`); in one, for anything but the other side's label.
+    Either side is a label or a list of labels, each by its full name. Two lists are taken place by place; one label
+    against a list, with each of the list.
+    Raises: ValueError for two lists of different lengths.
     """
-    better, worse = claim["better"], claim["worse"]
-    if isinstance(better, str) and isinstance(worse, str) and "*" in better and "*" in worse:
-        start, end = better.split("*")
-        stems = [name[len(start) : len(name) - len(end)] for name in labels if _matches(name, better)]
-        pairs = [(better.replace("*", stem), worse.replace("*", stem)) for stem in stems]
-    else:
-        first, second = ([name for name in labels if _matches(name, side)] for side in (better, worse))
-        pairs = list(itertools.product(first, second))
-    return [(a, b) for a, b in pairs if a in labels and b in labels and a != b]
-
-
-def _sides(claim: Mapping) -> list[str]:
-    sides = ([side] if isinstance(side, str) else side for side in (claim["better"], claim["worse"]))
-    return [name for side in sides for name in side]
+    better, worse = ([side] if isinstance(side, str) else side for side in (claim["better"], claim["worse"]))
+    if len(better) == len(worse):
+        return list(zip(better, worse, strict=True))
+    if min(len(better), len(worse)) > 1:
+        raise ValueError(
+            f"claim '{claim['text']}': better has {len(better)} labels and worse {len(worse)}; "
+            "two lists are taken place by place, so give both the same length, or a single label on one side"
+        )
+    return list(itertools.product(better, worse))
 
 
 def _missing(claim: Mapping, groups: Groups) -> list[str]:
-    """The labels that a claim names and the study has not run."""
-    return [name for name in _sides(claim) if "*" not in name and name not in groups]
+    """The labels that a claim names and the study has not run, each once."""
+    return [name for name in dict.fromkeys(itertools.chain(*pairs_of(claim))) if name not in groups]
 
 
 def _lacking(claim: Mapping, groups: Groups) -> str:
-    return f"no runs of {' nor '.join(_missing(claim, groups) or _sides(claim))}"
-
-
-def _matches(name: str, side: str | Sequence[str]) -> bool:
-    patterns = [side] if isinstance(side, str) else side
-    return any(fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in patterns)
+    """Why a claim is not run: `no runs of A nor B`."""
+    missing = _missing(claim, groups)
+    return f"no runs of {' nor '.join(missing)}" if missing else "these runs are on other data than the report's"
 
 
 def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
@@ -164,6 +179,7 @@ def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
         compared = scores.compare(first, second, metric)
         found, p = compared.difference, compared.p
         basis = f"n = {compared.images} images × {_counts(first, second)}"
+        basis += ", these trained models" if compared.these_models else ""
     return {"what": f"{pair[0]} − {pair[1]}: {metric}", "sign": sign, "gap": found, "p": p, "basis": basis}
 
 
@@ -194,9 +210,9 @@ def _counts(first: Sequence, second: Sequence) -> str:
     return f"{' and '.join(map(str, counts))} seed{'s' if max(counts) > 1 else ''}"
 
 
-def _answer(test: Mapping, p: float) -> str:
+def _answer(test: Mapping, p: float, alike: bool) -> str:
     gap, sign = test["gap"], test["sign"]
     shown = (p < ALPHA or gap.low == gap.high) and (gap.low > 0 or gap.high < 0)  # NaN is not below
     if not shown:
         return NOT_SHOWN
-    return HELD if gap.mean * sign > 0 else CONTRADICTED
+    return HELD if gap.mean * sign > 0 and not alike else CONTRADICTED

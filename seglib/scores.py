@@ -30,22 +30,23 @@ RATIOS: dict[str, Ratio] = {  # numerator and denominator
 BOUNDARY = {"boundary IoU": "boundary_iou", "HD95": "hausdorff_95", "surface Dice": "surface_dice"}
 NAMES = (*RATIOS, *BOUNDARY, "test loss")
 LOWER_IS_BETTER = {"HD95", "test loss", "train loss", "val loss"}
-FLOORS = ("all background", "mean training mask")
+NOTHING = "nothing_"  # prefix of the columns that all background would have; they are made here, not stored
+FLOORS = {"all background": NOTHING, "mean training mask": "mean_mask_"}  # what knows nothing of the image at hand
 
 
 def per_image(run: Run, border: str | None = None, prefix: str = "") -> pd.DataFrame:
     """One row per test image: image, the count scores and boundary scores (means over classes), and loss.
 
-    Args: border — a rule for the pets' border, instead of the one trained on; prefix — of the columns: `mean_mask_`
-        scores that floor, `band_` report 5's decoding (without boundary scores), and these have no loss.
+    Args: border — a rule for the pets' border, instead of the one trained on; prefix — of the columns: those of FLOORS
+        score a floor, `band_` report 5's decoding (without boundary scores), and these have no loss.
     """
-    frame, classes = _frame(run, border), _classes(run)
+    frame, classes = _frame(run, border, prefix), _classes(run)
     found = _counts(frame, classes, prefix)
     result = {"image": frame["image"].to_numpy()[:: len(classes)]}
-    result |= {name: _mean(_ratio(name, found, run.config.task), 1) for name in RATIOS}
+    result |= {name: mean_of_defined(_ratio(name, found, run.config.task), 1) for name in RATIOS}
     for name, column in BOUNDARY.items():
         if prefix + column in frame:
-            result[name] = _mean(frame[prefix + column].to_numpy(float).reshape(-1, len(classes)), 1)
+            result[name] = mean_of_defined(frame[prefix + column].to_numpy(float).reshape(-1, len(classes)), 1)
     if not prefix:
         result["loss"] = frame["loss"].to_numpy(float)[:: len(classes)]
     return pd.DataFrame(result)
@@ -58,56 +59,50 @@ def values(run: Run, score: str) -> np.ndarray:
     return per_image(run)["loss" if score == "test loss" else score].to_numpy()
 
 
-def floor(run: Run, which: str) -> pd.DataFrame:
+def floor(run: Run, which: str, border: str | None = None) -> pd.DataFrame:
     """As `per_image`, without loss, for one of the FLOORS: what knows nothing of the image at hand.
 
-    All background's boundary scores are NaN for several classes, where the background has a boundary of its own.
+    All background's boundary scores are NaN for multiclass, where the background has a boundary of its own.
     """
-    if which == "mean training mask":
-        return per_image(run, prefix="mean_mask_")
-    classes = _classes(run)
-    tp, fp, fn, tn = np.moveaxis(_counts(run.images, classes), -1, 0)
-    truth, rest, background = tp + fn, fp + tn, np.array(classes) == "background"
-    nothing = np.zeros_like(truth)
-    pairs = ((truth, nothing), (rest, nothing), (nothing, truth), (nothing, rest))
-    counts = np.stack([np.where(background, *pair) for pair in pairs], axis=-1)
-    found = {name: _mean(_ratio(name, counts, run.config.task), 1) for name in RATIOS}
-    rules = {"boundary IoU": (1.0, 0.0), "HD95": (0.0, _diagonal(run)), "surface Dice": (1.0, 0.0)}  # of `boundary`
-    for name, (empty, missed) in rules.items():
-        found[name] = np.where(truth[:, 0] == 0, empty, missed) if run.config.task == "binary" else np.nan
-    return pd.DataFrame({"image": run.images["image"].to_numpy()[:: len(classes)], **found})
+    return per_image(run, border, FLOORS[which])
 
 
 def whole_set(run: Run, score: str, prefix: str = "", border: str | None = None) -> np.ndarray:
     """A score of the pooled counts of all test images, mean over classes, linearised: (n,)."""
-    return _pooled(_counts(_frame(run, border), _classes(run), prefix), score, run.config.task)
+    return _pooled(_counts(_frame(run, border, prefix), _classes(run), prefix), score, run.config.task)
 
 
-def per_class(run: Run, score: str) -> pd.DataFrame:
-    """One row per test image, one column per class; a class not counted there is NaN."""
-    classes = _classes(run)
+def per_class(run: Run, score: str, prefix: str = "") -> pd.DataFrame:
+    """One row per test image, one column per class; a class not counted there is NaN. `prefix` as in `per_image`."""
+    frame, classes = _frame(run, None, prefix), _classes(run)
     if score in BOUNDARY:
-        found = run.images[BOUNDARY[score]].to_numpy(float).reshape(-1, len(classes))
+        found = frame[prefix + BOUNDARY[score]].to_numpy(float).reshape(-1, len(classes))
     else:
-        found = _ratio(score, _counts(run.images, classes), run.config.task)
+        found = _ratio(score, _counts(frame, classes, prefix), run.config.task)
     return pd.DataFrame(found, columns=classes)
 
 
-def foreground(run: Run, score: str, pooled: bool = False) -> np.ndarray:
-    """Any foreground class against any, as report 2 scores: a wrong class counts as right. (n,), pooled or not."""
-    one = run.images[run.images["class"] == _classes(run)[0]]
-    counts = _counts(one, ["foreground"], "foreground_")
+def foreground(run: Run, score: str, pooled: bool = False, prefix: str = "") -> np.ndarray:
+    """Any foreground class against any, as report 2 scores: a wrong class counts as right. (n,), pooled or not.
+
+    Args: prefix — of a floor; NaN for the mean mask of planes, whose union is not stored.
+    """
+    frame = _frame(run, None, prefix)
+    if prefix in FLOORS.values():
+        frame = frame.assign(**_any_class(frame, prefix, run.config.task))
+    one = frame[frame["class"] == _classes(run)[0]]
+    counts = _counts(one, ["foreground"], f"{prefix}foreground_")
     return _pooled(counts, score, "binary") if pooled else _ratio(score, counts, "binary")[:, 0]
 
 
-def per_batch(run: Run, score: str, batch_size: int) -> np.ndarray:
+def per_batch(run: Run, score: str, batch_size: int, prefix: str = "") -> np.ndarray:
     """Report 4's average: pooled within batches of test images in their order, then a mean over batches. (n,).
 
     Its value depends on the batch size and on the order of the images, which no score should.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, expected at least 1")
-    counts = _counts(run.images, _classes(run))
+    counts = _counts(_frame(run, None, prefix), _classes(run), prefix)
     starts = range(0, len(counts), batch_size)
     parts = [_pooled(counts[i : i + batch_size], score, run.config.task) for i in starts]
     weights = [len(counts) / (len(parts) * len(part)) for part in parts]  # a last, smaller batch counts as one
@@ -151,13 +146,44 @@ def compare(first: Sequence[Run], second: Sequence[Run], score: str) -> stats.Co
     return stats.compare(matrix(first, score), matrix(second, score), span(first[0], score))
 
 
-def _frame(run: Run, border: str | None) -> pd.DataFrame:
-    if border is None:
-        return run.images
-    every = run.images_by_border
-    if border not in set(every["border"]):
-        raise ValueError(names.unknown("border rule", border, every["border"].unique()))
-    return every[every["border"] == border]
+def _frame(run: Run, border: str | None, prefix: str = "") -> pd.DataFrame:
+    """The run's table under a border rule, with the columns of all background where the prefix asks for them."""
+    frame = run.images
+    if border is not None:
+        every = run.images_by_border
+        if border not in set(every["border"]):
+            raise ValueError(names.unknown("border rule", border, every["border"].unique()))
+        frame = every[every["border"] == border]
+    return frame.assign(**_nothing(frame, run)) if prefix == NOTHING else frame
+
+
+def _nothing(frame: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:
+    """The columns of a prediction without any foreground: of multiclass, class 0 is predicted everywhere."""
+    truth = (frame["tp"] + frame["fn"]).to_numpy()
+    claimed = (frame["class"] == _classes(run)[0]).to_numpy() & (run.config.task == "multiclass")
+    found = {
+        "tp": np.where(claimed, truth, 0),
+        "fp": np.where(claimed, frame["pixels"] - truth, 0),
+        "fn": np.where(claimed, 0, truth),
+    }
+    empty = {"binary": (1.0, 0.0, 1.0), "planes": (np.nan,) * 3, "multiclass": (np.nan,) * 3}[run.config.task]
+    missed = (np.nan,) * 3 if run.config.task == "multiclass" else (0.0, _diagonal(run), 0.0)  # rules of `boundary`
+    columns = zip(BOUNDARY.values(), empty, missed, strict=True)
+    found |= {name: np.where(truth == 0, of_empty, of_missed) for name, of_empty, of_missed in columns}
+    return {NOTHING + name: column for name, column in found.items()}
+
+
+def _any_class(frame: pd.DataFrame, prefix: str, task: str) -> dict[str, np.ndarray]:
+    """A floor's counts of any foreground; of multiclass, those of the background turned round, on its rows."""
+    truth = frame["foreground_tp"] + frame["foreground_fn"]
+    tp, fp, fn = (frame[prefix + name] for name in ("tp", "fp", "fn"))
+    if task == "multiclass":
+        found = frame["pixels"] - tp - fp - fn, fn, fp
+    elif prefix == NOTHING:
+        found = 0 * truth, 0 * truth, truth
+    else:
+        found = (tp, fp, fn) if task == "binary" else (np.nan * tp,) * 3
+    return {f"{prefix}foreground_{name}": column for name, column in zip(("tp", "fp", "fn"), found, strict=True)}
 
 
 def _classes(run: Run) -> list[str]:
@@ -187,10 +213,10 @@ def _pooled(counts: np.ndarray, score: str, task: str) -> np.ndarray:
     numerator, denominator = RATIOS[score](*np.moveaxis(counts, -1, 0))
     mean = denominator.mean(0)
     shift = np.divide(numerator - total * denominator, mean, out=np.zeros_like(numerator), where=mean > 0)
-    return _mean(np.where(np.isnan(total), np.nan, total + shift), 1)
+    return mean_of_defined(np.where(np.isnan(total), np.nan, total + shift), 1)
 
 
-def _mean(found: np.ndarray, axis: int) -> np.ndarray:
+def mean_of_defined(found: np.ndarray, axis: int) -> np.ndarray:
     """The mean over what is not NaN; NaN where nothing is."""
     defined = ~np.isnan(found)
     count = defined.sum(axis)

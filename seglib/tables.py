@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from seglib import atomic, pairwise, paths, scores, stats
+from seglib import atomic, calibration, pairwise, paths, scores, stats
 from seglib.reported import kept_losses
 from seglib.runs import Run
 from seglib.scores import FLOORS, per_image
@@ -19,8 +19,9 @@ COUNTS = {"epochs", "seeds", "test images", "images", "parameters", "trained", "
           "images needed", "seeds needed", "baseline_seeds"}  # columns of whole numbers  # fmt: skip
 PERCENT = {"due to seeds", "due to images", "wins", "ties"}
 P_VALUES = {"p", "p_holm"}
-ROUGH = {"seed sd", "image sd", "interaction sd", "calibration error", "lowest seed", "highest seed", "Dice at 0.5",
-         "highest Dice", "at threshold"}  # without an interval: two digits  # fmt: skip
+ROUGH = {"seed sd", "image sd", "interaction sd", "calibration error", "class-wise calibration error", "lowest seed",
+         "highest seed", calibration.AT_HALF, f"{calibration.AT_HALF}, mean of class means", calibration.BEST,
+         "at threshold"}  # without an interval: two digits  # fmt: skip
 OVERLAP = ("IoU", "Dice")
 
 Groups = Mapping[str, Sequence[Run]]
@@ -32,14 +33,17 @@ def comparison(groups: Groups) -> pd.DataFrame:
     Columns: IoU, Dice, whole-set IoU, whole-set Dice (`Estimate`: mean over test images and seeds with its 95 %
     interval, see `stats`); train, val, test loss (`Estimate`, of the test loss alone with an interval); epochs; seeds;
     test images; parameters; trained parameters; learned (whether Dice is shown to be above each floor's, paired;
-    None where too few images have been scored to tell).
+    None where too few images have been scored to tell). A floor has scores and test images alone: it has no output
+    to take a loss of, and *learned* is its comparison.
     Raises: ValueError if the groups do not share data, task, size and test images: those are never ranked together.
     """
     pairwise.assert_comparable(groups)
     first = next(iter(groups.values()))[0]
     rows = {label: _row(group) for label, group in groups.items()}
+    pooled = _pooled_floors(groups, OVERLAP)
     for which, cells in _floors(groups, OVERLAP).items():
-        rows[which] = {**cells, "test images": len(set(first.images["image"]))}
+        whole = {f"whole-set {name}": cell for name, cell in pooled[which].items()}
+        rows[which] = {**cells, **whole, "test images": len(set(first.images["image"]))}
     return pd.DataFrame.from_dict(rows, orient="index")[[*QUALITY, *COST]]
 
 
@@ -65,12 +69,17 @@ def _pooled(group: Sequence[Run], score: str) -> Estimate:
 
 
 def details(groups: Groups) -> pd.DataFrame:
-    """Two rows per model, per image and whole set, and one per floor: precision, recall, specificity, accuracy."""
+    """Two rows per model and floor, per image and whole set: precision, recall, specificity, accuracy."""
     names, rows = ("precision", "recall", "specificity", "accuracy"), []
     for label, group in groups.items():
         for convention, found in {"per image": scores.estimate, "whole set": _pooled}.items():
             rows.append({"model": label, "convention": convention, **{name: found(group, name) for name in names}})
-    rows += [{"model": which, "convention": "per image", **cells} for which, cells in _floors(groups, names).items()]
+    floors = {"per image": _floors(groups, names), "whole set": _pooled_floors(groups, names)}
+    rows += [
+        {"model": which, "convention": convention, **found[which]}
+        for which in FLOORS
+        for convention, found in floors.items()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -87,6 +96,15 @@ def _floors(groups: Groups, names: Sequence[str]) -> dict[str, dict[str, Estimat
     return {
         which: {name: stats.estimate(frame[name].to_numpy(), scores.span(first, name)) for name in names}
         for which, frame in frames.items()
+    }
+
+
+def _pooled_floors(groups: Groups, names: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+    """As `_floors`, of the whole set's pooled counts."""
+    first = next(iter(groups.values()))[0]
+    return {
+        which: {name: stats.estimate(scores.whole_set(first, name, prefix), scores.span(first, name)) for name in names}
+        for which, prefix in FLOORS.items()
     }
 
 

@@ -1,5 +1,7 @@
 """Which images are shown, and where failures gather. Alone: pytest tests/test_gallery.py"""
 
+import math
+
 import pandas as pd
 import pytest
 import stored
@@ -58,4 +60,29 @@ def test_failures_are_counted_by_size_and_by_contact_with_the_edge():
     assert table["images"].to_list()[3:] == [1, 8, 9]
     assert table["failed"].iloc[0] == 1 and table["failed"]["all"] == pytest.approx(1 / 3)
     assert table["Dice"]["touching the image's edge"].mean == pytest.approx(1)
-    assert gallery.failures_by_model({"a": group}).loc["a"].to_list() == table["failed"].to_list()
+    by_model = gallery.failures_by_model({"a": group})
+    assert by_model.loc["a"].to_list() == table["failed"].to_list()
+    assert set(by_model.loc["all background"]) == {1.0}
+
+
+def test_an_image_without_a_score_is_neither_failed_nor_not():
+    masks = torch.zeros((4, 2, 8, 8), dtype=torch.uint8)
+    masks[:2, 0, 2:5] = 1  # two images of four have something
+    probs = masks.float()
+    probs[0] = 0  # one of the two is missed
+    run = stored.store("a", probs, stored.dataset(masks, "planes", ("a", "b")))
+    assert gallery.failures([run])["failed"]["all"] == 1 / 2
+    nothing = stored.dataset(masks * 0, "planes", ("a", "b"))
+    assert math.isnan(gallery.failures([stored.store("b", masks * 0.0, nothing)])["failed"]["all"])
+
+
+def test_background_does_not_hide_that_a_class_was_missed():
+    masks = torch.zeros((3, 8, 8), dtype=torch.uint8)
+    masks[:, 2:4, 2:4] = 1
+    pred = masks.clone()
+    pred[:, 2, 2] = 0
+    pred[:, 3, 3] = 0  # IoU 0.5 of the class, 0.97 of the background: 0.73 on average
+    run = stored.store("a", torch.nn.functional.one_hot(pred.long(), 2).movedim(-1, 1).float(),
+                       stored.dataset(masks, "multiclass", ("background", "a")))  # fmt: skip
+    assert scores.values(run, "IoU").min() > gallery.FAILURE
+    assert gallery.failures([run])["failed"]["all"] == 1

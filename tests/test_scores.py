@@ -99,12 +99,72 @@ def test_classes_are_scored_alone_together_and_as_any_foreground(three_classes):
     assert {"any foreground, per image", "any foreground, whole set"} <= set(ways) and "report 5's bands" not in ways
 
 
+def test_a_class_absent_everywhere_is_left_out_of_the_mean_and_named():
+    masks = torch.tensor([[[0, 1, 1, 1]], [[0, 0, 1, 1]]], dtype=torch.uint8)
+    data = stored.dataset(masks, "multiclass", ("background", "disk", "star"))
+    without, claimed = masks.long(), masks.long()
+    claimed[0, 0, 3] = 2  # this seed alone sees a star
+    group = [
+        stored.store(key, torch.nn.functional.one_hot(pred, 3).movedim(-1, 1).float(), data)
+        for key, pred in {"a": without, "b": claimed}.items()
+    ]
+    assert conventions.per_class({"b": group[1:]}).loc["b", "left out"] == ""
+    found = conventions.per_class({"a": group[:1], "a, b": group}, "IoU")
+    assert np.isnan(found.loc["a", "star"].mean) and found.loc["a", "left out"] == "star"
+    assert found.loc["a", "mean over classes"].mean == pytest.approx(1)
+    of_b = (1 + (2 / 3 + 1) / 2 + 0) / 3
+    assert found.loc["a, b", "mean over classes"].mean == pytest.approx((1 + of_b) / 2)
+    assert found.loc["a, b", "left out"] == "star"
+
+
 def test_all_background_scores_what_background_is(three_classes):
     found = scores.floor(three_classes, "all background")
     assert found["IoU"].tolist() == pytest.approx([(1 / 4 + 0 + 0) / 3, (1 / 2 + 0) / 2])
     binary = scores.floor(run_of([(LEFT, LEFT), (LEFT, EMPTY)], "other"), "all background")
     assert binary["HD95"].tolist() == [np.hypot(128, 128), 0] and binary["surface Dice"].tolist() == [0, 1]
     assert binary["Dice"].tolist() == [0, 1] and binary["specificity"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "planes"])
+@pytest.mark.parametrize("which", scores.FLOORS)
+def test_a_floor_scores_what_a_model_that_predicts_it_does_under_every_convention(task, which):
+    generator, shape = torch.Generator().manual_seed(0), (25, 3, 32, 32) if task == "planes" else (25, 32, 32)
+    masks = (torch.rand(shape, generator=generator) < torch.linspace(0.1, 0.9, 32)).byte()
+    masks[:5] = 0  # images without any foreground
+    if task == "multiclass":
+        masks *= 1 + (torch.arange(25) % 2).byte()[:, None, None]
+    names = {"binary": ("a",), "multiclass": ("background", "a", "b"), "planes": ("a", "b", "c")}[task]
+    data = stored.dataset(masks, task, names)
+    probs = metrics.mean_mask(data).float().expand(25, -1, -1, -1).clone()
+    if which == "all background":
+        probs[:] = 0
+        probs[:, 0] = float(task == "multiclass")
+    groups = {"a": [stored.store("run", probs, data, image_size=32)]}
+    tabled = [
+        conventions.table(groups),
+        conventions.per_class(groups),
+        tables.comparison(groups)[[*tables.QUALITY[:4]]],
+    ]
+    details = tables.details(groups)
+    tabled += [frame.set_index("model").drop(columns="convention") for _, frame in details.groupby("convention")]
+    tabled += [] if task == "multiclass" and which == "all background" else [tables.boundaries(groups)]
+    union = "any foreground, "  # of the mean mask's planes it is not stored
+    for table in tabled:
+        for name in table if task != "planes" or which == "all background" else table.filter(regex=f"^(?!{union})"):
+            found, expected = (
+                [getattr(table.loc[row, name], end) for end in ("mean", "low", "high")] for row in (which, "a")
+            )
+            assert found == pytest.approx(expected, nan_ok=True), name
+
+
+def test_a_floor_stands_under_every_rule_for_the_border():
+    masks = (torch.arange(16) % 3).byte().reshape(1, 4, 4).expand(25, -1, -1)
+    targets = {"foreground": (masks > 0).byte(), "background": (masks == 1).byte()}
+    data = stored.dataset(targets["background"], border_targets=targets)
+    run = stored.store("run", torch.zeros((25, 1, 4, 4)), data, border="background")
+    table = conventions.borders({"a": [run]})
+    assert table.loc["all background"].to_list() == table.loc["a"].to_list()
+    assert [cell.mean for cell in table.loc["mean training mask"]] == pytest.approx([0.667, 1], abs=1e-3)
 
 
 def test_bands_are_scored_where_outputs_are_values():
