@@ -9,6 +9,7 @@ from seglib import atomic, metrics, paths
 from seglib.config import Config
 from seglib.data.augment import augment
 from seglib.data.core import NORMALISATION, Dataset, Split
+from seglib.words import markdown
 
 FLAT = 2.0  # standard deviation over an image, of 255, below which it shows nothing
 DARK, BRIGHT = 8, 247  # mean brightness beyond which it hardly shows anything
@@ -184,3 +185,25 @@ def _brightness(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
         rows.append((pixels.mean(2), pixels.std(2)))
     means, deviations = zip(*rows, strict=True)
     return torch.cat(means), torch.cat(deviations)
+
+
+def in_words(dataset: Dataset):
+    """What notebook 01 found, as Markdown."""
+    areas = foreground_areas(dataset)
+    train = areas[areas["split"] == "train"]["area"]
+    sizes = ", ".join(f"{len(split)} for {name}" for name, split in dataset.splits().items())
+    empty = int((areas["area"] == 0).sum())
+    found = f"`{dataset.source}` gives {len(areas)} images ({sizes}). "
+    if dataset.task == "multiclass" and dataset.class_names[0] != "background":
+        shares = class_balance(dataset).loc["train"]
+        return markdown(
+            f"{found}No class is background: pictures and galleries take the first, {dataset.class_names[0]}, for it. "
+            f"A model that calls every pixel {shares.idxmax()} is right at {shares.max():.1f} % of the labelled "
+            "training pixels and has found nothing: hence IoU and Dice, and the floors in every comparison."
+        )
+    return markdown(
+        f"{found}In the training part the foreground covers {train.mean():.1f} % of an image on average, from "
+        f"{train.min():.1f} % to {train.max():.1f} %; {empty} of all images have none. A model that calls every pixel "
+        f"background is right at {100 - train.mean():.1f} % of the training pixels and has found nothing: hence IoU "
+        "and Dice, and the floors in every comparison."
+    )

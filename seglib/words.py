@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from seglib import conventions, exploration, gallery, pairwise, params, reported, runtime, scores, stats, tables
+from seglib import conventions, gallery, pairwise, params, reported, runtime, scores, stats, tables
 from seglib.data.core import Dataset
 from seglib.runs import Run
 
@@ -39,21 +39,6 @@ def environment() -> str:
 def banner(dataset: Dataset):
     """What a reader must know of the images before any figure; nothing for a full official set."""
     return markdown(f"> **{dataset.note}.**" if dataset.note else "")
-
-
-def of_data(dataset: Dataset):
-    """What notebook 01 found."""
-    areas = exploration.foreground_areas(dataset)
-    train = areas[areas["split"] == "train"]["area"]
-    sizes = ", ".join(f"{len(split)} for {name}" for name, split in dataset.splits().items())
-    empty = int((areas["area"] == 0).sum())
-    return markdown(
-        f"`{dataset.source}` gives {sum(map(len, dataset.splits().values()))} images ({sizes}). In the training part "
-        f"the foreground covers {train.mean():.1f} % of an image on average, from {train.min():.1f} % to "
-        f"{train.max():.1f} %; {empty} of all images have none. A model that calls every pixel background is right at "
-        f"{100 - train.mean():.1f} % of the training pixels and has found nothing: hence IoU and Dice, and the floors "
-        "in every comparison."
-    )
 
 
 def basis(groups: Mapping[str, Sequence[Run]]) -> str:

@@ -81,6 +81,8 @@ def test_a_set_without_background_is_labelled_everywhere_and_none_of_it_is_odd()
     assert exploration.class_balance(street).loc["train"].round(1).to_dict() == {"sky": 66.7, "road": 33.3}
     assert exploration.foreground_areas(street)["area"].eq(75).all()
     assert exploration.checks(street)["images"].sum() == 0
+    said = exploration.in_words(street).data
+    assert "every pixel sky is right at 66.7 %" in said and "take the first, sky, for it" in said
 
 
 def test_sizes_count_the_files_and_gather_the_rare_ones(lesions):
