@@ -42,8 +42,8 @@ class Images:
 
 
 def draw(config: Config, epoch: int) -> int:
-    """Which draw of the augmentation an epoch has: its own, unless only some `feature_views` are drawn."""
-    return epoch % config.feature_views if config.feature_views else epoch
+    """Which draw of the augmentation an epoch has: its own, unless a frozen encoder has only some `feature_views`."""
+    return epoch % config.feature_views if config.encoder == "frozen" and config.feature_views else epoch
 
 
 def training_batch(

@@ -69,8 +69,8 @@ class Config:
     encoder: str = "fine_tune"  # fine_tune (trained too) or frozen (no gradients, BatchNorm in eval)
     # another run whose best weights training starts from: its key, or what differs in its config ({encoder: frozen})
     start_from: str | dict = ""
-    # of a frozen encoder: 0 = augmentation is drawn anew in every epoch; k = only k times, epoch e has the draw of
-    # epoch e mod k, so that the encoder sees each image k times in all (without augmentation: once, whatever this is)
+    # of a frozen encoder alone (one that is trained has new draws in each epoch): 0 = augmentation is drawn anew in
+    # every epoch; k = only k times, epoch e has draw e mod k, so that the encoder sees each image k times in all
     feature_views: int = 0
     # training
     loss: str | dict = "bce"  # a name in seglib.losses.LOSSES, or weights such as {mse: 1.0, dice: 60.0}
@@ -119,8 +119,6 @@ class Config:
         """Raises for two fields that cannot both be as they are."""
         if self.encoder == "frozen" and self.encoder_lr is not None:
             raise ValueError("encoder: frozen and encoder_lr exclude each other; drop encoder_lr or fine-tune")
-        if self.encoder != "frozen" and self.feature_views:
-            raise ValueError("feature_views are of a frozen encoder; set encoder: frozen or drop feature_views")
         if self.patience and self.select_by == "last":
             raise ValueError("patience needs a score to wait for; set select_by to val_dice, val_iou or val_loss")
         if self.accumulate > self.batch_size:

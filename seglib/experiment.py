@@ -127,7 +127,7 @@ def inputs(config: Config) -> dict:
     source = data.open_source(config)
     idle = {  # what this config makes no use of
         "momentum": config.optimizer != "sgd",
-        "feature_views": not is_augmented(config),
+        "feature_views": config.encoder != "frozen" or not is_augmented(config),
         "deterministic": config.device == "cpu",
     }
     fields = {name: value for name, value in dataclasses.asdict(config).items() if not idle.get(name)}

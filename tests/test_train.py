@@ -258,8 +258,8 @@ def test_views_are_the_draws_of_the_first_epochs_and_off_is_exact():
     off = trained(TINY.with_(encoder="frozen", feature_views=0, epochs=2))
     assert isinstance(off.train, FrozenImages)
     assert two.history[1] == pytest.approx(off.history[1], abs=1e-6)
-    with pytest.raises(ValueError, match="feature_views are of a frozen encoder"):
-        TINY.with_(feature_views=2)
+    keys = {runs.key_of(experiment.inputs(experiment.resolve(TINY.with_(feature_views=n)))) for n in (0, 2)}
+    assert len(keys) == 1 and batches.draw(TINY.with_(feature_views=2), 5) == 5, "a trained encoder has no views"
 
 
 def test_what_does_not_fit_is_streamed_or_kept_on_disk_with_the_same_result(monkeypatch):
