@@ -230,7 +230,10 @@ def running(tmp_path):
     """A report of the smoke study whose first kernel is up: (process, kernel)."""
     variables = os.environ | {"SEGLIB_OUTPUTS": str(tmp_path)}
     command = [sys.executable, "-m", "seglib.cli", "report", "smoke"]
-    process = subprocess.Popen(command, env=variables, cwd=paths.ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=variables, cwd=paths.ROOT, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )  # fmt: skip
     deadline = time.monotonic() + 90
     while not (kernels := kernels_under(process.pid)) and time.monotonic() < deadline:
         time.sleep(0.1)
