@@ -13,6 +13,11 @@ from seglib.feed import Feed
 from seglib.memory import Budget, constant
 
 Forward = Callable[[torch.Tensor], torch.Tensor]  # images (N, 3, H, W) → logits
+Pulse = Callable[[], None]  # called again and again while work goes on: to save it, or to stop it
+
+
+def no_pulse() -> None:
+    """Watches nothing."""
 
 
 class Images:

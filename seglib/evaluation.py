@@ -1,13 +1,12 @@
 """One pass of a model over a split: counts per image, loss per image, and what a final evaluation keeps."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from seglib import metrics
-from seglib.batches import Images
+from seglib.batches import Images, Pulse, no_pulse
 from seglib.config import Config
 from seglib.data.core import Split
 from seglib.features import Features
@@ -15,11 +14,6 @@ from seglib.losses import build_loss, probabilities
 from seglib.memory import Budget
 
 EVAL_BATCH = 32  # images; changes speed and memory, never a score
-Pulse = Callable[[], None]
-
-
-def no_pulse() -> None:
-    """Watches nothing."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 
 from seglib import memory, paths
-from seglib.batches import Images, autocast, draw, is_augmented
+from seglib.batches import Images, Pulse, autocast, draw, is_augmented, no_pulse
 from seglib.config import Config
 from seglib.memory import Budget
 from seglib.models.base import SegmentationModel
@@ -52,7 +52,7 @@ class Features:
         decode: Callable,
         budget: Budget,
         views: int = 0,
-        pulse: Callable[[], None] = lambda: None,
+        pulse: Pulse = no_pulse,
     ):
         self.images, self.model, self.decode, self.budget, self.views = images, model, decode, budget, views
         self.pulse = pulse

@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterable, Iterator
 
 from seglib import atomic, images_table, metrics, runs, runtime
+from seglib.batches import Pulse
 from seglib.config import Config
 from seglib.data.core import Dataset
-from seglib.evaluation import Evaluation, Pulse, evaluate
+from seglib.evaluation import Evaluation, evaluate
 from seglib.models import weights
 from seglib.models.base import SegmentationModel
 from seglib.train import Training

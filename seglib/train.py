@@ -14,10 +14,10 @@ from time import monotonic
 import torch
 
 from seglib import metrics
-from seglib.batches import Images, compiled, is_augmented, passes
+from seglib.batches import Images, Pulse, compiled, is_augmented, no_pulse, passes
 from seglib.config import Config
 from seglib.data.core import Dataset, Split
-from seglib.evaluation import Evaluation, Pulse, criterion_of, no_pulse, score
+from seglib.evaluation import Evaluation, criterion_of, score
 from seglib.features import Features, FrozenImages, can_be_kept
 from seglib.memory import Budget
 from seglib.models.base import SegmentationModel
