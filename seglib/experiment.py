@@ -8,7 +8,7 @@ import warnings
 
 import torch
 
-from seglib import checkpoint, data, digest, job, memory, models, names, paths, runs, runtime
+from seglib import checkpoint, data, digest, job, memory, models, paths, runs, runtime
 from seglib.batches import is_augmented, memory_format, passes
 from seglib.config import Config
 from seglib.data.core import Dataset
@@ -55,27 +55,6 @@ def run_rows(rows: dict[str, Config], seeds: list[int]) -> dict[str, list[Run]]:
     """Label → one run per seed, for each labelled config."""
     found = run_all([config.with_(seed=seed) for config in rows.values() for seed in seeds])
     return {label: found[i * len(seeds) : (i + 1) * len(seeds)] for i, label in enumerate(rows)}
-
-
-def grid(config: Config, architectures: list[str], regimes: list[str], options: dict[str, dict]) -> dict[str, Config]:
-    """Label → config, for each architecture under each regime, all else equal.
-
-    Args: regimes — of Config.encoder; an architecture without a pre-trained encoder has one row, from scratch;
-        options — model_options by architecture.
-    Raises: ValueError for an unknown architecture or regime, or options of one that is not among them.
-    """
-    for name in options:
-        if name not in architectures:
-            raise ValueError(names.unknown("architecture in options", name, architectures))
-    rows = {}
-    for name in architectures:
-        alone = config.with_(model=name, model_options=options.get(name, {}))
-        if models.has_encoder(name):
-            variants = [alone.with_(encoder=regime) for regime in regimes]
-        else:
-            variants = [alone.with_(encoder="fine_tune", weights="none")]
-        rows |= {runs.label(variant): variant for variant in variants}
-    return rows
 
 
 def resolve(config: Config) -> Config:
@@ -180,7 +159,7 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
         config.model, num_classes=dataset.num_classes, weights=config.weights, **config.model_options
     )
     if config.encoder == "frozen":
-        model.freeze_encoder()
+        model.freeze_encoder(config.frozen_statistics)
     criterion_of(config, dataset.num_classes)
     build_optimizer(model, config)
     model.train().check_size(torch.empty(1, 3, config.image_size, config.image_size, device="meta"))

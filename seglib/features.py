@@ -131,9 +131,14 @@ def part_size(config: Config) -> int:
     return min(LARGEST_PART, math.ceil(config.batch_size / config.accumulate))
 
 
+def is_fixed(config: Config) -> bool:
+    """Whether the encoder makes the same features of an image in every epoch."""
+    return config.encoder == "frozen" and config.frozen_statistics
+
+
 def can_be_kept(config: Config) -> bool:
-    """Whether a config trains on features that come back: a frozen encoder, and draws that are few or none."""
-    return config.encoder == "frozen" and (config.feature_views > 0 or not is_augmented(config))
+    """Whether a config trains on features that come back: a fixed encoder, and draws that are few or none."""
+    return is_fixed(config) and (config.feature_views > 0 or not is_augmented(config))
 
 
 def _check_disk(needed: int) -> None:

@@ -62,16 +62,17 @@ def check(study: Study) -> dict[str, list]:
 
     Returns: notebook → what its results depend on, for the notebooks that have data of their own.
     """
-    from seglib import data, experiment
+    from seglib import data, experiment, rows
 
     depends, checked = {}, set()
     for notebook, values in study.notebooks.items():
         try:
-            if "model" not in values and "architectures" not in values:
+            rows_of_notebook = list(rows.of(values).values())
+            if not rows_of_notebook:
                 depends |= {notebook: [data.load(params.to_config(values)).fingerprint]} if "dataset" in values else {}
                 continue
-            depends[notebook] = [experiment.inputs(experiment.resolve(row)) for row in _rows(values)]
-            for row, inputs in zip(_rows(values), depends[notebook], strict=True):
+            depends[notebook] = [experiment.inputs(experiment.resolve(row)) for row in rows_of_notebook]
+            for row, inputs in zip(rows_of_notebook, depends[notebook], strict=True):
                 if (key := digest.of_value(inputs)) not in checked:
                     experiment.check(row)
                     checked.add(key)
@@ -80,16 +81,6 @@ def check(study: Study) -> dict[str, list]:
         except ValueError as error:  # not its own kind: a UnicodeDecodeError, say, cannot be made from a text
             raise ValueError(f"{notebook}: {error}") from error
     return depends
-
-
-def _rows(values: dict) -> list:
-    """The configs a notebook trains, for one seed."""
-    from seglib import experiment
-
-    config = params.to_config(values)
-    if "architectures" not in values:
-        return [config]
-    return list(experiment.grid(config, values["architectures"], values["regimes"], values["options"]).values())
 
 
 def _make_page(page: Page, study: Study, values: dict, inputs: str, terminal: Terminal) -> None:

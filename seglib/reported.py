@@ -1,7 +1,7 @@
 """What the reports gave, beside what was measured: their figures and their claims, from a study's `reported.yaml`."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -113,10 +113,11 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     per run by Welch's t over seeds (two or more of each); parameter counts are exact.
     """
     content = params.reported(study.split("@")[0])
-    first = next(iter(groups.values()))[0]
+    elsewhere = {label for label, group in groups.items() if group[0].config.dataset != content["dataset"]}
+    groups = {label: group for label, group in groups.items() if label not in elsewhere}
     tested = [
         [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim)]
-        if first.config.dataset == content["dataset"] and not _missing(claim, groups) else []
+        if not _missing(claim, groups) else []
         for claim in content["claims"]
     ]  # fmt: skip
     corrected = iter(stats.holm([test["p"] for tests in tested for test in tests]))
@@ -131,7 +132,7 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
         else:
             answer = HELD if set(answers) == {HELD} else NOT_SHOWN
         evidence = "; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True))
-        evidence = evidence or claim.get("note") or _lacking(claim, groups)
+        evidence = evidence or claim.get("note") or _lacking(claim, groups, elsewhere)
         rows.append({"claim": claim["text"], "by": claim["source"], "answer": answer, "evidence": evidence})
     return pd.DataFrame(rows)
 
@@ -159,10 +160,12 @@ def _missing(claim: Mapping, groups: Groups) -> list[str]:
     return [name for name in dict.fromkeys(itertools.chain(*pairs_of(claim))) if name not in groups]
 
 
-def _lacking(claim: Mapping, groups: Groups) -> str:
-    """Why a claim is not run: `no runs of A nor B`."""
+def _lacking(claim: Mapping, groups: Groups, elsewhere: Collection[str]) -> str:
+    """Why a claim is not run: `no runs of A nor B`, or that those of `elsewhere` are on other data."""
     missing = _missing(claim, groups)
-    return f"no runs of {' nor '.join(missing)}" if missing else "these runs are on other data than the report's"
+    if elsewhere.issuperset(missing):
+        return "these runs are on other data than the report's"
+    return f"no runs of {' nor '.join(missing)}"
 
 
 def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:

@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +93,6 @@ class Run:
 
 def label(config: Config) -> str:
     """What a config is called in tables and figures: architecture, options that are not the default, regime."""
-    options = " ".join(f"{name}={value}" for name, value in config.model_options.items())
     regimes = {"frozen": ("random encoder frozen", "frozen"), "fine_tune": ("from scratch", "fine-tuned")}
     regime = regimes[config.encoder][config.weights != "none"]
     if isinstance(config.start_from, dict):
@@ -101,7 +100,13 @@ def label(config: Config) -> str:
         regime += f" from {', '.join(v if name == 'encoder' else f'{name}={v}' for name, v in changes.items())}"
     elif config.start_from:
         regime += f" from run {config.start_from}"
-    return f"{config.model.rpartition(':')[2]}{f' ({options})' if options else ''}, {regime}"
+    return f"{network(config)}, {regime}"
+
+
+def network(config: Config) -> str:
+    """What the network alone is called: architecture and options that are not the default."""
+    options = " ".join(f"{name}={value}" for name, value in config.model_options.items())
+    return f"{config.model.rpartition(':')[2]}{f' ({options})' if options else ''}"
 
 
 def folder(key: str) -> Path:
@@ -148,42 +153,73 @@ def write_predictions(path: Path, pred) -> None:
     atomic.write(path, buffer.getvalue())
 
 
-def record(study: str, notebook: str, groups: Mapping[str, Iterable[Run]]) -> None:
-    """Notes which runs a notebook of a study shows, under which label; the study's later notebooks read it."""
-    content = {label: [run.key for run in group] for label, group in groups.items()}
+MODELS = "models"  # the family of runs that a study is about; others answer a question of their own
+
+
+def record(study: str, notebook: str, families: Mapping[str, Mapping[str, Iterable[Run]]]) -> None:
+    """Notes which runs a notebook of a study shows: family → label → runs; the study's later notebooks read it."""
+    content = {
+        family: {label: [run.key for run in group] for label, group in groups.items()}
+        for family, groups in families.items()
+        if groups
+    }
     atomic.write(_record_file(study, notebook), json.dumps(content, indent=1) + "\n")
 
 
-def recorded(study: str) -> dict[str, list[Run]]:
-    """Label → runs of all that the study's notebooks have recorded, in the order of the notebooks.
+def families(study: str) -> dict[str, dict[str, list[Run]]]:
+    """Family → label → runs of all that the study's notebooks have recorded, in the order of the notebooks; the models
+    first, if there are any.
 
-    Where two notebooks use one label for different runs, the later one's gets its notebook's number.
+    Where two notebooks use one label of a family for different runs, the later one's gets its notebook's number.
     Raises: FileNotFoundError if nothing is recorded, or a recorded run is not in the store any more.
     """
-    groups: dict[str, list[str]] = {}
-    for file in sorted(_record_file(study, "x").parent.glob("*.json")):
-        for name, keys in json.loads(file.read_text()).items():
-            groups[name if groups.get(name, keys) == keys else f"{name} (notebook {file.name[:2]})"] = keys
-    if not groups:
+    found: dict[str, dict[str, list[str]]] = {MODELS: {}}
+    for file, content in _records(study):
+        for family, groups in content.items():
+            known = found.setdefault(family, {})
+            for name, keys in groups.items():
+                known[name if known.get(name, keys) == keys else f"{name} (notebook {file.name[:2]})"] = keys
+    if not any(found.values()):
         raise FileNotFoundError(
             f"study '{study}' has no recorded runs; run `make report STUDY={study.split('@')[0]}` first, "
             "or set study to one that was run"
         )
-    if missing := [key for keys in groups.values() for key in keys if find(key) is None]:
+    everything = [key for groups in found.values() for keys in groups.values() for key in keys]
+    if missing := [key for key in everything if find(key) is None]:
         raise FileNotFoundError(f"study '{study}': runs {', '.join(missing)} left the store; run its notebooks again")
-    return {name: [Run(folder(key)) for key in keys] for name, keys in groups.items()}
+    return {
+        family: {name: [Run(folder(key)) for key in keys] for name, keys in groups.items()}
+        for family, groups in found.items()
+        if groups
+    }
+
+
+def recorded(study: str) -> dict[str, list[Run]]:
+    """Label → runs of the study's models, or of its first family if it has none. Raises as `families`."""
+    return next(iter(families(study).values()))
 
 
 def are_recorded(study: str, notebook: str) -> bool:
     """Whether all runs that a notebook of a study shows are in the store (true for one that shows none)."""
-    file = _record_file(study, notebook)
-    keys = json.loads(file.read_text()).values() if file.is_file() else []
-    return all(find(key) for group in keys for key in group)
+    return all(
+        find(key)
+        for file, content in _records(study)
+        for groups in content.values()
+        for keys in groups.values()
+        for key in keys
+        if file == _record_file(study, notebook)
+    )
 
 
 def has_records(study: str) -> bool:
     """Whether any notebook of the study has recorded runs."""
-    return any(_record_file(study, "x").parent.glob("*.json"))
+    return any(_records(study))
+
+
+def _records(study: str) -> Iterator[tuple[Path, dict]]:
+    """File and content of what each notebook of a study recorded."""
+    for file in sorted(_record_file(study, "x").parent.glob("*.runs.json")):
+        yield file, json.loads(file.read_text())
 
 
 def _record_file(study: str, notebook: str) -> Path:

@@ -18,7 +18,7 @@ from seglib.batches import Images, Pulse, compiled, is_augmented, no_pulse, pass
 from seglib.config import Config
 from seglib.data.core import Dataset, Split
 from seglib.evaluation import Evaluation, criterion_of, score
-from seglib.features import Features, FrozenImages, can_be_kept
+from seglib.features import Features, FrozenImages, can_be_kept, is_fixed
 from seglib.memory import Budget
 from seglib.models.base import SegmentationModel
 from seglib.optim import build_optimizer, set_learning_rates
@@ -129,7 +129,7 @@ class Training:
 
     def _split(self, split: Split, views: int = 0) -> Images | Features:
         config, device, budget = self.config, self.device, self.budget
-        if config.encoder != "frozen":
+        if not is_fixed(config):
             return Images(split, config, device, compiled(self.model, config), budget)
         decode = compiled(self.model.decode, config)
         images = FrozenImages(split, config, device, self.model, decode, budget)

@@ -115,6 +115,13 @@ def test_all_objects_of_a_class_are_in_its_plane_and_crowds_are_ignored(coco):
     assert pizza[:31].eq(0).all() and pizza[33:47].eq(255).all() and pizza[49:].eq(1).all()
 
 
+def test_report_5_s_loader_keeps_the_last_object_alone_where_it_trains(coco):
+    right, wrong = (data.load(coco_config(all_objects=value)) for value in (True, False))
+    pizza, cat, bus = wrong.train.masks[0]
+    assert cat.sum() == 0 and bus.sum() == 0 and pizza[49:].eq(1).all() and pizza[:47].sum() == 0
+    assert wrong.test.masks.equal(right.test.masks) and wrong.fingerprint != right.fingerprint
+
+
 def test_coco_is_split_by_hash_of_the_id(coco):
     dataset = data.load(coco_config())
     assert {name: len(split) for name, split in dataset.splits().items()} == {"train": 6, "val": 2, "test": 2}

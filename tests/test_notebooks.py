@@ -67,3 +67,12 @@ def test_the_defaults_of_the_parameters_cell_are_a_valid_config(notebook, reques
     cell = params.parameters_cell(request.node.callspec.id)
     assert params.STUDY in cell
     config.from_mapping({name: value for name, (value, _) in cell.items() if name in config.FIELDS})
+
+
+def test_no_variable_takes_the_name_of_a_parameter_so_that_any_cell_can_be_run_again(notebook, request):
+    parameters = params.parameters_cell(request.node.callspec.id).keys()
+    cells = [c for c in code_cells(notebook) if c not in tagged(notebook, "parameters")]
+    nodes = [node for cell in cells for node in ast.walk(ast.parse(cell.source))]
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    imported = {alias.asname or alias.name for n in nodes if isinstance(n, ast.ImportFrom) for alias in n.names}
+    assert not parameters & (stored | imported)

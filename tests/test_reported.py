@@ -4,7 +4,7 @@ import pytest
 import stored
 import torch
 
-from seglib import experiment, params, paths, reported, runs, scores
+from seglib import params, paths, reported, rows, runs, scores
 
 
 @pytest.fixture
@@ -115,13 +115,7 @@ def test_sides_of_different_lengths_are_an_error(study, groups):
 
 
 def test_the_claims_name_what_the_study_s_notebooks_call_their_runs():
-    labels = set()
-    for values in params.read("isic2016").notebooks.values():
-        config = params.to_config(values)
-        if "architectures" in values:
-            labels |= experiment.grid(config, values["architectures"], values["regimes"], values["options"]).keys()
-        elif "model" in values:
-            labels.add(runs.label(config))
+    labels = set(rows.labels("isic2016"))
     claims = params.reported("isic2016")["claims"]
     paired = [reported.pairs_of(entry) for entry in claims]
     assert labels <= {name for pairs in paired for pair in pairs for name in pair}

@@ -3,7 +3,7 @@
 import dataclasses
 
 from seglib import names
-from seglib.data import copies, store
+from seglib.data import copies, core, store
 from seglib.data.coco3 import Coco3
 from seglib.data.core import Dataset, Source
 from seglib.data.folder import Folder
@@ -61,4 +61,6 @@ def load(config) -> Dataset:
     source = open_source(config)
     dataset = store.dataset(source, source.fingerprint())
     source.check_content()
+    if config.overfit:
+        return core.overfitted(dataset, config.overfit)
     return dataclasses.replace(dataset, train=copies.extended(dataset, config)) if config.augmented_copies else dataset

@@ -4,7 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -75,6 +75,18 @@ class Dataset:
 
     def splits(self) -> dict[str, Split]:
         return {name: getattr(self, name) for name in SPLITS}
+
+
+def overfitted(dataset: Dataset, count: int) -> Dataset:
+    """The first `count` training images as train, val and test at once: can a model learn these at all?
+
+    Raises: ValueError if there are fewer.
+    """
+    if count > len(dataset.train):
+        raise ValueError(f"overfit: {count} images wanted, but train has {len(dataset.train)}")
+    part = Split(dataset.train.names[:count], dataset.train.images[:count], dataset.train.masks[:count])
+    note = f"Sanity check on {count} training images. {dataset.note}".strip()
+    return replace(dataset, note=note, train=part, val=part, test=part, border_targets={})
 
 
 class Source(ABC):

@@ -24,7 +24,7 @@ class SegmentationModel(nn.Module, ABC):
     def __init__(self):
         super().__init__()
         self.encoder: nn.Module | None = None  # the part with weights learned elsewhere, if there is one
-        self.encoder_is_frozen = False
+        self.encoder_is_frozen = self.statistics_drift = False
 
     @abstractmethod
     def encode(self, images: torch.Tensor) -> list[torch.Tensor]:
@@ -72,27 +72,28 @@ class SegmentationModel(nn.Module, ABC):
                 f"{type(self).__name__} needs; use image_size={fitting}"
             )
 
-    def freeze_encoder(self) -> "SegmentationModel":
+    def freeze_encoder(self, statistics: bool = True) -> "SegmentationModel":
         """Fixes the encoder: no gradients, and its BatchNorm in evaluation whatever mode the model is in.
 
+        Args: statistics — False leaves the encoder in the model's mode, so that BatchNorm's statistics drift.
         Raises: ValueError if the architecture has no encoder with weights of its own.
         """
         if self.encoder is None:
             raise ValueError(f"{type(self).__name__} has no pre-trained encoder to freeze; use encoder: fine_tune")
         self.encoder.requires_grad_(False)
-        self.encoder_is_frozen = True
+        self.encoder_is_frozen, self.statistics_drift = True, not statistics
         return self.train(self.training)
 
     def train(self, mode: bool = True) -> "SegmentationModel":
         super().train(mode)
-        if self.encoder_is_frozen:
+        if self.encoder_is_frozen and not self.statistics_drift:
             self.encoder.eval()
         return self
 
     def trained_state(self) -> dict[str, torch.Tensor]:
         """The part of `state_dict()` that training can change: all of it, or all but a frozen encoder."""
         state = self.state_dict()
-        if self.encoder_is_frozen:
+        if self.encoder_is_frozen and not self.statistics_drift:
             state = {name: tensor for name, tensor in state.items() if not name.startswith("encoder.")}
         return state
 

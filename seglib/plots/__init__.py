@@ -6,8 +6,11 @@ from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
 from seglib.plots.verdicts import differences, intervals
 
+from seglib.plots.style import assign_colours
+
 __all__ = [
     "areas",
+    "assign_colours",
     "augmentations",
     "bars_per_model",
     "class_balance",

@@ -4,9 +4,11 @@ import textwrap
 from collections.abc import Sequence
 
 import matplotlib as mpl
+import numpy as np
 
-# Okabe and Ito's colours, told apart by every kind of colour vision; black is left to text
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#8C564B")
+# Okabe and Ito's colours, told apart by every kind of colour vision, without black, which is left to text, and three
+# dark ones of Tol's; charts of more models name their lines as well
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#882255", "#332288", "#999933")
 GREY = "#999999"  # background
 ERRORS = {"true positive": "#009E73", "false positive": "#D55E00", "false negative": "#56B4E9"}
 WIDTH = 9.0  # inches: the text's width on a laptop screen and, scaled, on paper
@@ -20,9 +22,44 @@ mpl.rcParams.update({
 })  # fmt: skip
 
 
+SHADES = (0.0, 0.45, -0.35, 0.65, -0.6)  # of one network's rows: towards white, or (negative) towards black
+DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))  # of its lines, for those who see no shades
+_known: dict[str, list[str]] = {}  # network → its labels, in the order in which they came
+
+
+def assign_colours(labels: Sequence[str]) -> None:
+    """Gives a study's labels their colours, in this order, so that a label has the same one in each of its notebooks.
+
+    A network (what stands before the first comma) has a colour, and its rows are shades of it.
+    """
+    _known.clear()
+    colours(labels)
+
+
 def colours(labels: Sequence[str]) -> dict[str, str]:
-    """Label → colour, the same for the same list of labels in every figure."""
-    return {label: PALETTE[i % len(PALETTE)] for i, label in enumerate(labels)}
+    """Label → colour; one that `assign_colours` did not name gets the next."""
+    return {label: _shaded(*_place(label)) for label in labels}
+
+
+def dashes(labels: Sequence[str]) -> dict[str, object]:
+    """Label → line style, by its place among its network's rows."""
+    return {label: DASHES[_place(label)[1] % len(DASHES)] for label in labels}
+
+
+def _place(label: str) -> tuple[int, int]:
+    """A label's network, and its place among the rows of this network, as numbers."""
+    network = label.partition(",")[0]
+    rows = _known.setdefault(network, [])
+    if label not in rows:
+        rows.append(label)
+    return list(_known).index(network), rows.index(label)
+
+
+def _shaded(network: int, row: int) -> str:
+    shade = SHADES[row % len(SHADES)]
+    target = np.array([1.0, 1, 1]) if shade > 0 else np.zeros(3)
+    colour = np.array(mpl.colors.to_rgb(PALETTE[network % len(PALETTE)]))
+    return mpl.colors.to_hex((1 - abs(shade)) * colour + abs(shade) * target)
 
 
 def wrapped(label: str, width: int = 30) -> str:
