@@ -16,6 +16,7 @@ REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may 
     "figures": ({"label", "score", "value", "source"}, {"ours", "also_said"}),
     "claims": ({"text", "source", "better", "worse", "metric"}, {"note", "alike"}),
 }
+MAY_BE_EMPTY = {"encoder_rates", "rates", "momenta", "coefficients", "control_seeds"}  # lists of what is tried, or not
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 
 
@@ -181,7 +182,7 @@ def _checked(file: Path, defaults: Mapping, values: dict) -> dict:
 
 def _as(name: str, value: object, kind: object) -> object:
     if typing.get_origin(kind) is list:
-        if not isinstance(value, list) or not value:
+        if not isinstance(value, list) or not (value or name in MAY_BE_EMPTY):
             raise ValueError(
                 f"{name} is {value!r}, expected a list of {typing.get_args(kind)[0].__name__} such as [0, 1]"
             )

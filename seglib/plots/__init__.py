@@ -4,9 +4,8 @@ from seglib.plots.calibration import reliability, thresholds
 from seglib.plots.data import areas, augmentations, class_balance, means, odd, pairs, samples
 from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
-from seglib.plots.verdicts import differences, intervals
-
 from seglib.plots.style import assign_colours
+from seglib.plots.verdicts import differences, intervals
 
 __all__ = [
     "areas",
