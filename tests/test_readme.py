@@ -1,11 +1,16 @@
 """What the README shows works as it stands there. Alone: pytest tests/test_readme.py"""
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from seglib import experiment, paths
+from seglib import experiment, params, paths, report, runs
 from seglib.config import Config
 from seglib.losses.check import check_loss
 from seglib.models.testing import check_model
@@ -40,11 +45,35 @@ def test_a_model_of_one_s_own_is_trained_and_trained_again_when_it_changes(my_mo
     assert experiment.run(config).key != first.key
 
 
+def test_a_study_of_one_s_own_takes_a_copied_folder_of_parameters_and_no_code(tmp_path, monkeypatch):
+    home, root = tmp_path / "home", tmp_path / "root"
+    for number in range(40):
+        image = np.random.default_rng(number).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+        mask = np.zeros((40, 40), dtype=np.uint8)
+        mask[:, : 10 + number % 20] = 255
+        for kind, content in {"my_images": image, "my_masks": mask}.items():
+            (home / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(content).save(home / kind / f"{number}.png")
+    shutil.copytree(paths.PARAMS / "smoke", root / "params" / "isic2016")  # the smallest study in its place
+    (root / "params" / "isic2016" / "reported.yaml").touch()
+    *lines, last = re.search(r"takes a copied folder.*?```sh\n(.*?)```", README, re.S)[1].strip().splitlines()
+    assert len(lines) == 4 and last == "make report STUDY=mine"
+    shell = {"cwd": root, "env": os.environ | {"HOME": str(home)}, "shell": True, "check": True}
+    subprocess.run("\n".join(lines), **shell)
+    monkeypatch.setattr(paths, "PARAMS", root / "params")
+    monkeypatch.setenv("SEGLIB_DATA", str(root / "data"))
+    study = params.read("mine")
+    few = {name: values for name, values in study.notebooks.items() if name.startswith(("01", "02"))}  # one that trains
+    index = report.make(params.Study("mine", few))
+    assert index.read_text().count(">done<") == 2 and "mobilenetv2_decoder" in index.read_text()
+    assert all(run.config.data_folder == "mine" for run in runs.recorded("mine").popitem()[1])
+
+
 def test_every_path_and_command_of_the_readme_exists():
     makefile = (paths.ROOT / "Makefile").read_text()
     for target in re.findall(r"^make ([a-z-]+)", README, re.M):
         assert re.search(rf"^{target}:", makefile, re.M), target
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert link.startswith("https://") or (paths.ROOT / link).exists(), link
-    for study in re.findall(r"STUDY=(\w+)", README):
+    for study in set(re.findall(r"STUDY=(\w+)", README)) - {"mine"}:  # the reader's own
         assert (paths.PARAMS / study).is_dir(), study
