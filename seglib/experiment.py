@@ -8,7 +8,7 @@ import warnings
 
 import torch
 
-from seglib import checkpoint, data, digest, job, memory, models, paths, runs, runtime
+from seglib import checkpoint, data, digest, job, memory, models, paths, runs, runtime, seal
 from seglib.batches import is_augmented, memory_format, passes
 from seglib.config import Config
 from seglib.data.core import Dataset
@@ -179,6 +179,11 @@ def _train(config: Config, key: str, wanted: dict, before: str, runs_after: int)
 def _load(model: SegmentationModel, before: Run) -> None:
     from safetensors.torch import load_file
 
+    if names := seal.damaged(before.folder, weights=True):
+        raise ValueError(
+            f"start_from: run {before.key} is damaged ({', '.join(names)}); delete {before.folder}, so that it is "
+            "trained again"
+        )
     model.load_state_dict(load_file(before.folder / "model.safetensors"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from seglib import atomic, checkpoint, efficiency, record, runs, runtime
+from seglib import atomic, checkpoint, efficiency, record, runs, runtime, seal
 from seglib.config import Config
 from seglib.data.core import Dataset
 from seglib.interruption import Interruption
@@ -24,6 +24,9 @@ def carry_out(
 ) -> Run:
     """Trains a run from its start or from what is saved of it, and leaves it finished in the store."""
     runtime.reset_peak_memory(config.device)
+    if (runs.folder(key) / seal.META).is_file():  # finished once, and damaged since
+        names = seal.damaged(runs.folder(key))
+        runs.append_event(key, {"event": "damaged", "time": time.time(), "files": names})
     atomic.write(runs.folder(key) / "config.json", json.dumps(inputs, indent=1) + "\n")
     state, damaged = checkpoint.load(runs.folder(key))
     for name in damaged:

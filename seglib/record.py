@@ -1,10 +1,9 @@
 """What a finished run leaves in the store: the test split read once, and every file written from it."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator
 
-from seglib import atomic, images_table, metrics, runs, runtime
+from seglib import atomic, images_table, metrics, runs, runtime, seal
 from seglib.batches import Pulse
 from seglib.config import Config
 from seglib.data.core import Dataset
@@ -44,7 +43,7 @@ def finish(
         **runtime.describe(config.device),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    atomic.write(folder / "meta.json", json.dumps(meta, indent=1, ensure_ascii=False) + "\n")
+    seal.write(folder, meta)
 
 
 def watched(rows: Iterable, pulse: Pulse) -> Iterator:

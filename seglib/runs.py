@@ -7,11 +7,12 @@ import functools
 import io
 import json
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seglib import atomic, digest, paths
+from seglib import atomic, digest, paths, seal
 from seglib.config import Config, from_mapping
 
 KEY_LENGTH = 16  # hex digits
@@ -114,13 +115,18 @@ def folder(key: str) -> Path:
 
 
 def find(key: str) -> Run | None:
-    """The finished run of that key, if the store has it."""
-    return Run(folder(key)) if (folder(key) / "meta.json").is_file() else None
+    """The finished run of that key, if the store has it whole; of a damaged one it is said that it is damaged."""
+    if not (folder(key) / seal.META).is_file():
+        return None
+    if names := seal.damaged(folder(key)):
+        warnings.warn(f"run {key} is damaged ({', '.join(names)}) and does not count as finished", stacklevel=2)
+        return None
+    return Run(folder(key))
 
 
 def finished() -> list[Run]:
     """All finished runs of the store."""
-    return [Run(meta.parent) for meta in sorted(paths.runs().glob("*/meta.json"))]
+    return [run for meta in sorted(paths.runs().glob(f"*/{seal.META}")) if (run := find(meta.parent.name))]
 
 
 @contextlib.contextmanager

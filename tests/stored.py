@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from seglib import atomic, images_table, metrics, record, runs
+from seglib import atomic, images_table, metrics, record, runs, seal
 from seglib.config import Config
 from seglib.data.core import Dataset, Split
 from seglib.evaluation import Evaluation
@@ -37,7 +37,7 @@ def store(key, probs, data, border="", bands=None, loss=None, history=(), parame
     atomic.write(folder / "config.json", json.dumps({"config": values.__dict__}))
     counts = {"total": parameters, "trainable": parameters}
     meta = {"best_epoch": 1, "parameters": counts, "note": "a note", "seconds_per_epoch": 9.0}
-    atomic.write(folder / "meta.json", json.dumps(meta))
+    seal.write(folder, meta)
     return runs.Run(folder)
 
 

@@ -1,0 +1,56 @@
+"""Whether a finished run is as it was written: meta.json holds the size and digest of every file, and its own digest.
+
+The files that pages are made of are read whole and compared; the weights, which are large, by their size alone until
+something loads them.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from seglib import atomic, digest
+
+META = "meta.json"
+WEIGHTS = "model.safetensors"
+GROWING = {"events.jsonl"}  # appended to after the end
+
+
+def write(folder: Path, meta: Mapping) -> None:
+    """Writes meta.json with the digests of all files beside it; it makes the run finished, so it comes last."""
+    files = sorted(f for f in folder.iterdir() if f.is_file() and not f.name.startswith((".", "state")))
+    known = {
+        f.name: {"bytes": f.stat().st_size, "sha256": digest.of_file(f)}
+        for f in files
+        if f.name not in GROWING | {META}
+    }
+    content = {**meta, "files": known}
+    content["sha256"] = digest.of_value(content)
+    atomic.write(folder / META, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def damaged(folder: Path, weights: bool = False) -> list[str]:
+    """The files of a finished run that are missing or not as they were written; `weights` reads these too."""
+    try:
+        content = json.loads((folder / META).read_text(encoding="utf-8"))
+        told = content.pop("sha256")
+        files = dict(content["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [META]
+    if told != digest.of_value(content):
+        return [META]
+    return [name for name, known in files.items() if not _is_as_written(folder / name, known, weights)]
+
+
+def _is_as_written(file: Path, known: Mapping, weights: bool) -> bool:
+    if not file.is_file() or file.stat().st_size != known["bytes"]:
+        return False
+    if file.name == WEIGHTS and not weights:
+        return True
+    return _digest(file, file.stat().st_ino, file.stat().st_mtime_ns, file.stat().st_ctime_ns) == known["sha256"]
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(file: Path, *state: int) -> str:
+    """Of a file in this state, computed once per process."""
+    return digest.of_file(file)
