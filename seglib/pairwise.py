@@ -31,8 +31,9 @@ def assert_comparable(groups: Groups) -> None:
         raise ValueError(f"only runs on the same test images can be compared; these are on {', '.join(kinds)}")
 
 
-def table(groups: Groups, score: str = "Dice") -> pd.DataFrame:
-    """One row per pair of models, the later one of the groups against the earlier one.
+def table(groups: Groups, score: str = "Dice", chosen: Sequence[tuple[str, str]] | None = None) -> pd.DataFrame:
+    """One row per pair of models, the later one of the groups against the earlier one, or per `chosen` pair of labels,
+    (model, baseline).
 
     Columns: model, baseline; difference (`Estimate`, model minus baseline, mean over images and seeds); p (two-sided),
     p_holm (corrected over all pairs of this table); d_z (Cohen's, of the images' differences); wins, ties (shares of
@@ -42,7 +43,7 @@ def table(groups: Groups, score: str = "Dice") -> pd.DataFrame:
     p_holm is below ALPHA; of fewer than `stats.MIN_IMAGES` images, or of none, nothing is tested.
     """
     assert_comparable(groups)
-    pairs = [(model, baseline) for baseline, model in itertools.combinations(groups, 2)]
+    pairs = [(model, baseline) for baseline, model in itertools.combinations(groups, 2)] if chosen is None else chosen
     compared = [scores.compare(groups[model], groups[baseline], score) for model, baseline in pairs]
     corrected = stats.holm([c.p for c in compared])
     rows = [

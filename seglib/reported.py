@@ -173,7 +173,7 @@ def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
     first, second = (groups[label] for label in pair)
     if metric in RUN_MEASURES:
         sign, measure = RUN_MEASURES[metric]
-        found, p, basis = _over_seeds([measure(r) for r in first], [measure(r) for r in second], metric == "parameters")
+        found, p, basis = over_seeds([measure(r) for r in first], [measure(r) for r in second], metric == "parameters")
     elif metric not in scores.NAMES:
         raise ValueError(names.unknown("metric of a claim", metric, [*scores.NAMES, *RUN_MEASURES]))
     else:
@@ -194,7 +194,11 @@ def _evidence(test: Mapping, p: float) -> str:
     return f"{test['what']} {shown}{tested}, {test['basis']}"
 
 
-def _over_seeds(first: Sequence[float], second: Sequence[float], exact: bool) -> tuple[Estimate, float, str]:
+def over_seeds(
+    first: Sequence[float], second: Sequence[float], exact: bool = False
+) -> tuple[Estimate, float, str]:
+    """The difference of two means of one number per run, first minus second: with its 95 % interval and two-sided p by
+    Welch's t over seeds, and what that rests on; NaN with a single seed of either."""
     from scipy.stats import ttest_ind
 
     gap = float(np.mean(first) - np.mean(second))

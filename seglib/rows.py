@@ -52,6 +52,16 @@ def toggles(values: Mapping, **best) -> Rows:
     return found
 
 
+def bases(values: Mapping, **best) -> dict[str, str]:
+    """The label of each row of `toggles` → that of the row it is a change of."""
+    config, changes = params.to_config(values).with_(**best), values.get("toggles", {})
+    return {
+        label: runs.label(network)
+        for network in _networks(values, config)
+        for label in changed(network, changes, "toggles")
+    }
+
+
 def _networks(values: Mapping, config: Config) -> list[Config]:
     """The config, and the same with each of `networks` in the place of its model."""
     others = values.get("networks", {})
@@ -169,8 +179,9 @@ def rates(values: Mapping) -> Rows:
 
 
 def momenta(values: Mapping, **best) -> Rows:
-    """One trial per momentum, each from the same initial weights; `best` is what an earlier sweep chose."""
-    return _trials(values, "momentum", values.get("momenta", []), **best)
+    """One trial per momentum, each from the same initial weights; `best` is what an earlier sweep chose. Adam has no
+    momentum to try."""
+    return _trials(values, "momentum", values.get("momenta", []) if values.get("optimizer") == "sgd" else [], **best)
 
 
 def reused(values: Mapping) -> Rows:
@@ -210,9 +221,15 @@ def faults(values: Mapping, **best) -> Rows:
 
 
 def control(values: Mapping, **best) -> Rows:
-    """The notebook's first row again, to be trained under `control_seeds`."""
-    if not values.get("control_seeds"):
+    """The notebook's first row again, to be trained under `control_seeds`.
+
+    Raises: ValueError for a seed that is given twice, or that the row was trained under already.
+    """
+    others = values.get("control_seeds", [])
+    if not others:
         return {}
+    if twice := {seed for seed in others if [*values.get("seeds", []), *others].count(seed) > 1}:
+        raise ValueError(f"control_seeds is {others}: {min(twice)} is given twice or among seeds; give other ones")
     label, config = next(iter(models_of(values, **best).items()))
     return {f"{label}, other seeds": config}
 
