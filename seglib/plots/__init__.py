@@ -2,6 +2,7 @@
 
 from seglib.plots.calibration import reliability, thresholds
 from seglib.plots.data import areas, augmentations, class_balance, means, odd, pairs, samples
+from seglib.plots.overlay import overlays
 from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
 from seglib.plots.style import assign_colours
@@ -21,6 +22,7 @@ __all__ = [
     "means",
     "models_on_images",
     "odd",
+    "overlays",
     "pairs",
     "predictions",
     "radar",

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from seglib.plots.data import foreground_planes
-from seglib.plots.style import ERRORS, WIDTH
+from seglib.plots.style import ERRORS, WIDTH, bare
 
 
 def predictions(images, masks, preds, titles: Sequence[str]) -> Figure:
@@ -70,7 +70,7 @@ def gallery(
                 axis.set_title(caption, fontsize=7, fontweight="normal")
             for axis in row[len(chosen) :]:
                 axis.set_visible(False)
-        _bare(axes)
+        bare(axes)
     _legend(figure)
     return figure
 
@@ -89,17 +89,10 @@ def _errors(axis, image: np.ndarray, truth: np.ndarray, pred: np.ndarray) -> Non
 
 
 def _finish_rows(figure: Figure, axes: np.ndarray, titles: Sequence[str]) -> None:
-    _bare(axes)
+    bare(axes)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=10 if len(titles) < 5 else 7)  # long names side by side
     _legend(figure)
-
-
-def _bare(axes: np.ndarray) -> None:
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.grid(False)
-        axis.spines[:].set_visible(False)
 
 
 def _legend(figure: Figure) -> None:

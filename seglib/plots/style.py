@@ -67,6 +67,14 @@ def wrapped(label: str, width: int = 30) -> str:
     return label if len(label) <= width else "\n".join(textwrap.wrap(label, width))
 
 
+def bare(axes: np.ndarray) -> None:
+    """Takes ticks, grid and frame from axes that hold pictures."""
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+        axis.spines[:].set_visible(False)
+
+
 def class_colours(names: Sequence[str]) -> dict[str, str]:
     """Foreground class → colour; orange comes first, since it stands out on skin and on photographs."""
     turned = PALETTE[1:] + PALETTE[:1]
