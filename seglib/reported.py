@@ -194,9 +194,7 @@ def _evidence(test: Mapping, p: float) -> str:
     return f"{test['what']} {shown}{tested}, {test['basis']}"
 
 
-def over_seeds(
-    first: Sequence[float], second: Sequence[float], exact: bool = False
-) -> tuple[Estimate, float, str]:
+def over_seeds(first: Sequence[float], second: Sequence[float], exact: bool = False) -> tuple[Estimate, float, str]:
     """The difference of two means of one number per run, first minus second: with its 95 % interval and two-sided p by
     Welch's t over seeds, and what that rests on; NaN with a single seed of either."""
     from scipy.stats import ttest_ind

@@ -6,6 +6,7 @@ from seglib.plots.overlay import overlays
 from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
 from seglib.plots.style import assign_colours
+from seglib.plots.trials import trials
 from seglib.plots.verdicts import differences, intervals
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "samples",
     "side_by_side",
     "thresholds",
+    "trials",
 ]
