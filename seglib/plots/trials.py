@@ -54,19 +54,21 @@ def _panel(axis, group: Sequence, colour: str, top: float) -> None:
             loss = history["val_loss"].iloc[curve.chosen - 1]
             axis.plot(curve.chosen, min(loss, top), "o", mfc="none", mec="black", ms=8, clip_on=False)
         if curve.diverged is not None:
-            axis.plot(max(curve.diverged, 1), top, "x", color="black", ms=8, mew=2, clip_on=False)
+            axis.plot(max(curve.diverged, 1), 0.95 * top, "x", color="black", ms=8, mew=2)
     notes = [_divergence(group)] if any(curve.diverged is not None for curve in group) else []
     highest = max((_highest(curve) for curve in group), default=0)
     if highest > top:
         notes.append(f"cut off: goes up to {highest:.3g}")
-    axis.text(0.97, 0.93, "\n".join(notes), transform=axis.transAxes, ha="right", va="top", fontsize=8)
+    box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1}
+    axis.text(0.97, 0.88, "\n".join(notes), transform=axis.transAxes, ha="right", va="top", fontsize=8, bbox=box)
 
 
 def _divergence(group: Sequence) -> str:
-    epochs = [str(curve.diverged) if curve.diverged else "0" for curve in group if curve.diverged is not None]
-    if set(epochs) == {"0"}:
-        return "diverged before it began"
-    return f"diverged in epoch {', '.join(epochs)}{f' ({len(epochs)} of {len(group)} seeds)' if len(group) > 1 else ''}"
+    """`diverged in epochs 5, 7 (2 of 3 seeds)`; epoch 0 is a run that could not start, since one before it diverged."""
+    found = [curve.diverged for curve in group if curve.diverged is not None]
+    epochs = sorted(set(found) - {0})
+    when = f"in epoch{'s' if len(epochs) > 1 else ''} {', '.join(map(str, epochs))}" if epochs else "before it began"
+    return f"diverged {when}{f' ({len(found)} of {len(group)} seeds)' if len(group) > 1 else ''}"
 
 
 def _ceiling(curves: Mapping[str, Sequence]) -> float:
