@@ -6,11 +6,11 @@ key, so the same key would diverge again; delete the run's folder to have it tri
 
 import contextlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from seglib import checkpoint, experiment, runs
+from seglib import checkpoint, experiment, rows, runs, words
 from seglib.config import Config
-from seglib.rows import Rows
 from seglib.runs import Run
 
 EPOCH_COLUMNS = ("epoch", "train_loss", "val_loss", "val_iou", "val_dice")  # of the history, at least
@@ -40,9 +40,9 @@ class Diverged:
 Outcomes = dict[str, list[Run | Diverged]]
 
 
-def run_rows(rows: Rows, seeds: list[int]) -> Outcomes:
+def try_rows(wanted: rows.Rows, seeds: Sequence[int]) -> Outcomes:
     """As `experiment.run_rows`, but a run that diverges stands in its place as `Diverged` and stops nothing."""
-    configs = [config.with_(seed=seed) for config in rows.values() for seed in seeds]
+    configs = [config.with_(seed=seed) for config in wanted.values() for seed in seeds]
     left = sum(_known(config) is None for config in configs)
     outcomes = []
     for config in configs:
@@ -51,7 +51,7 @@ def run_rows(rows: Rows, seeds: list[int]) -> Outcomes:
             left -= 1
             found = _run(config, left)
         outcomes.append(found)
-    return {label: outcomes[i * len(seeds) : (i + 1) * len(seeds)] for i, label in enumerate(rows)}
+    return {label: outcomes[i * len(seeds) : (i + 1) * len(seeds)] for i, label in enumerate(wanted)}
 
 
 def finished(outcomes: Outcomes) -> dict[str, list[Run]]:
@@ -59,13 +59,32 @@ def finished(outcomes: Outcomes) -> dict[str, list[Run]]:
     return {label: group for label, group in outcomes.items() if not any(isinstance(run, Diverged) for run in group)}
 
 
+def run_rows(wanted: rows.Rows, seeds: Sequence[int]) -> dict[str, list[Run]]:
+    """As `experiment.run_rows`: the runs whose loss stayed finite; a label without any is left out.
+
+    Raises: FloatingPointError if no run at all is left.
+    """
+    outcomes = try_rows(wanted, seeds)
+    found = {label: [run for run in group if not isinstance(run, Diverged)] for label, group in outcomes.items()}
+    found = {label: group for label, group in found.items() if group}
+    if outcomes and not found:
+        raise FloatingPointError(f"the loss of every run of {', '.join(wanted)} stopped being finite; use a lower lr")
+    return found
+
+
+def of_missing(wanted: rows.Rows, seeds: Sequence[int], groups: Mapping[str, Sequence[Run]]):
+    """Which runs there are not because their loss stopped being finite; nothing if all are there."""
+    lost = {label: len(seeds) - len(groups.get(label, [])) for label in wanted}
+    named = [f"{label} ({count} of {len(seeds)} seeds)" for label, count in lost.items() if count]
+    text = "**Diverged**: the loss stopped being finite, so that there is no run to score, under "
+    return words.markdown(f"{text}{'; '.join(named)}." if named else "")
+
+
 def _run(config: Config, runs_after: int) -> Run | Diverged:
     try:
-        return experiment.run(config, runs_after)
+        return experiment.run(config, runs_after=runs_after)
     except FloatingPointError:
-        found = _known(config)
-        if found is None:  # no run of the store said it
-            raise
+        found = _known(config) or _diverged(config)
         checkpoint.remove(runs.folder(found.key))
         return found
 
@@ -79,12 +98,17 @@ def _known(config: Config) -> Run | Diverged | None:
     before = experiment.start(config)
     if isinstance(before, Config) and isinstance(_known(before), Diverged):
         return Diverged(key, config, 0)
-    events = _events(key)
-    if not events or not str(events[-1].get("error")).startswith("FloatingPointError"):
-        return None
-    epochs = {event["epoch"]: event for event in events if event["event"] == "epoch"}  # told twice if gone on with
-    rows = [{name: value for name, value in event.items() if name not in NOT_HISTORY} for event in epochs.values()]
-    return Diverged(key, config, max(epochs, default=0) + 1, tuple(rows))
+    errors = [str(event.get("error")) for event in _events(key)]
+    return _diverged(config) if errors and errors[-1].startswith("FloatingPointError") else None
+
+
+def _diverged(config: Config) -> Diverged:
+    """What the event log tells of a run that diverged."""
+    config = experiment.resolve(config)
+    key = runs.key_of(experiment.inputs(config))
+    epochs = {event["epoch"]: event for event in _events(key) if event["event"] == "epoch"}  # twice if gone on with
+    told = [{name: value for name, value in event.items() if name not in NOT_HISTORY} for event in epochs.values()]
+    return Diverged(key, config, max(epochs, default=0) + 1, tuple(told))
 
 
 NOT_HISTORY = ("event", "time", "train_seconds", "val_seconds")  # of an epoch's event

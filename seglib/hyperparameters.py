@@ -26,7 +26,7 @@ from seglib.runs import Run
 
 NONE = "There is nothing to compare."
 BY_HEART = 0.95  # Dice on each of the images trained on, from which on they count as learned by heart
-FAMILIES = ("trials", "toggles", "sanity check", faults.FAMILY, "control")  # of recorded runs, besides the models
+FAMILIES = ("trials", "sanity check", faults.FAMILY, "control")  # of recorded runs, besides the models
 
 
 def of_winner(outcomes: Outcomes, field: str, otherwise: str):

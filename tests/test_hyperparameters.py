@@ -61,15 +61,15 @@ def test_a_trial_of_which_a_seed_diverged_cannot_win_and_says_where_it_did():
 def test_a_run_that_diverges_is_kept_remembered_and_stops_nothing(monkeypatch):
     sweep = {"calm": SMALL, "wild": SMALL.with_(lr=1e9)}
     sweep["after it"] = SMALL.with_(start_from={"lr": 1e9})
-    found = divergence.run_rows(sweep, [0])
+    found = divergence.try_rows(sweep, [0])
     calm, wild, after = (group[0] for group in found.values())
     assert runs.find(calm.key) and not runs.find(wild.key)
     assert (wild.epoch, list(wild.history.columns)) == (1, list(divergence.EPOCH_COLUMNS)) and after.epoch == 0
-    monkeypatch.setattr(experiment, "run", lambda *_: pytest.fail("it was trained again"))
-    assert divergence.run_rows(sweep, [0]) == found
+    monkeypatch.setattr(experiment, "run", lambda *_, **__: pytest.fail("it was trained again"))
+    assert divergence.try_rows(sweep, [0]) == found
     (runs.folder(wild.key) / "events.jsonl").unlink()
     with pytest.raises(pytest.fail.Exception, match="trained again"):
-        divergence.run_rows(sweep, [0])
+        divergence.try_rows(sweep, [0])
 
 
 def test_the_epoch_of_divergence_is_the_one_after_the_last_that_was_told():
@@ -89,13 +89,13 @@ def test_the_epoch_of_divergence_is_the_one_after_the_last_that_was_told():
     }  # fmt: skip
 
 
-def test_another_error_than_divergence_is_not_swallowed(monkeypatch):
-    def broken(*_):
-        raise FloatingPointError("of something else")
-
-    monkeypatch.setattr(experiment, "run", broken)
-    with pytest.raises(FloatingPointError, match="of something else"):
-        divergence.run_rows({"calm": SMALL}, [0])
+def test_rows_without_those_that_diverged():
+    sweep = {"calm": SMALL, "wild": SMALL.with_(lr=1e9)}
+    groups = divergence.run_rows(sweep, [0])
+    assert list(groups) == ["calm"]
+    assert "under wild (1 of 1 seeds)." in divergence.of_missing(sweep, [0], groups).data
+    with pytest.raises(FloatingPointError, match="every run of wild stopped being finite"):
+        divergence.run_rows({"wild": sweep["wild"]}, [0])
 
 
 def test_reusing_one_model_is_set_beside_fresh_weights_where_both_finished():
@@ -193,10 +193,8 @@ def test_one_diverging_trial_does_not_squash_the_others():
 
 def test_the_runs_of_the_page_are_recorded_without_those_that_diverged():
     row, wild = trial("l", 0.5), [gone()]
-    hyperparameters.record(
-        "own", "06_x", {"net": row}, {"lr 1": wild, "lr 2": row}, {}, {}, {}, {"net, other seeds": row}
-    )
+    hyperparameters.record("own", "06_x", {"net": row}, {"lr 1": wild, "lr 2": row}, {}, {}, {"net, other": row})
     assert {family: list(groups) for family, groups in runs.families("own").items()} == {
-        runs.MODELS: ["net"], "trials": ["lr 2"], "control": ["net, other seeds"],
+        runs.MODELS: ["net"], "trials": ["lr 2"], "control": ["net, other"],
     }  # fmt: skip
     assert isinstance(trials.curves({"a": wild})["a"][0].history, pd.DataFrame) and json.dumps(wild[0].told)

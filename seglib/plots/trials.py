@@ -16,13 +16,13 @@ LINES = {"val_loss": "-", "train_loss": "--"}
 
 def trials(curves: Mapping[str, Sequence], columns: int = 3) -> Figure | None:
     """Training and validation loss of every trial, one line per seed; chosen epochs are ringed, a cross is where a run
-    diverged. All panels share their axes; one that leaves them says how far it goes. Says so if there is none.
+    diverged. All panels share their axes; one that leaves them says how far it goes. Nothing is drawn of none.
 
     Args: curves — label → one per seed, each with history (a frame with epoch, train_loss, val_loss), chosen (the
         epoch, or None) and diverged (the epoch, or None), as `trials.curves` gives them.
     """
     if not curves:
-        return print("no trial to draw")
+        return None
     columns = min(columns, len(curves))
     rows = -(-len(curves) // columns)
     size = (WIDTH * max(columns, 2) / 3, 0.7 + 2.3 * rows)
