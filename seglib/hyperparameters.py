@@ -41,7 +41,7 @@ def of_winner(outcomes: Outcomes, field: str, otherwise: str):
     if len(losses) > 1:
         next_best = losses.index[1]
         text += f"; the next is {next_best} with {losses[next_best]:.3f}"
-        text += f", {_apart(outcomes[best], outcomes[next_best])}" if count > 1 else ""
+        text += f", {_apart(outcomes[next_best], outcomes[best])}" if count > 1 else ""
     values = [getattr(group[0].config, field) for group in outcomes.values()]
     if len(values) > 1 and getattr(outcomes[best][0].config, field) in (min(values), max(values)):
         text += f". It is at the end of the values tried: a better {field} may lie beyond"
@@ -51,7 +51,7 @@ def of_winner(outcomes: Outcomes, field: str, otherwise: str):
 
 
 def _apart(first: Sequence[Run], second: Sequence[Run]) -> str:
-    """Whether the seeds tell two trials' best validation losses apart."""
+    """Whether the first trial's best validation loss is shown to be above the second's."""
     gap, p, _ = reported.over_seeds([trials.best_loss(run) for run in first], [trials.best_loss(run) for run in second])
     if np.isnan(p):
         return "which these seeds cannot tell apart from chance"

@@ -52,7 +52,7 @@ def table(outcomes: Outcomes) -> pd.DataFrame:
         losses = [best_loss(run) for run in kept] if whole else [UNKNOWN]
         found[label] = {
             "best val loss": np.mean(losses), "lowest seed": min(losses), "highest seed": max(losses),
-            "its epoch": ", ".join(str(run.history["val_loss"].argmin() + 1) for run in kept),
+            "its epoch": ", ".join(str(run.history["val_loss"].argmin() + 1) for run in kept) if whole else "–",
             "fluctuation": np.mean([fluctuation(run) for run in kept]) if whole else UNKNOWN,
             "diverged": divergences(group) or "no",
         }  # fmt: skip

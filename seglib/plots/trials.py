@@ -32,7 +32,7 @@ def trials(curves: Mapping[str, Sequence], columns: int = 3) -> Figure | None:
         axis.axis("off")
     for axis, (label, group) in zip(axes.flat, curves.items(), strict=False):
         _panel(axis, group, colours(list(curves))[label], top)
-        axis.set_title(wrapped(label, 34), fontsize=9)
+        axis.set_title(wrapped(label, 34 if columns > 1 else 60), fontsize=9)
         axis.tick_params(labelbottom=True)
     axes[0, 0].set(xlim=(0.5, last + 0.5), ylim=(0, top))
     axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
