@@ -2,6 +2,7 @@
 
 from seglib.plots.calibration import reliability, thresholds
 from seglib.plots.data import areas, augmentations, class_balance, means, odd, pairs, samples
+from seglib.plots.losses import heat_map, planes, ratios, term_curves, validation_curves
 from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
 from seglib.plots.style import assign_colours
@@ -17,15 +18,20 @@ __all__ = [
     "curves_by_model",
     "differences",
     "gallery",
+    "heat_map",
     "intervals",
     "means",
     "models_on_images",
     "odd",
     "pairs",
+    "planes",
     "predictions",
     "radar",
+    "ratios",
     "reliability",
     "samples",
     "side_by_side",
+    "term_curves",
     "thresholds",
+    "validation_curves",
 ]
