@@ -162,6 +162,13 @@ def of_extremes(groups: Groups):
     return words.markdown(f"By validation IoU ({basis}) the {', the '.join(parts)}.{alone}")
 
 
+def of_negative(groups: Groups):
+    """Which losses fell below 0, as report 3 saw of soft scores of logits; nothing if none did."""
+    least = {label: min(run.history["train_loss"].min() for run in group) for label, group in groups.items()}
+    texts = [f"under **{label}** it fell to {value:.3g}" for label, value in least.items() if value < 0]
+    return words.markdown(f"A mean training loss below 0, as report 3 saw: {'; '.join(texts)}." if texts else "")
+
+
 def of_balance(groups: Groups, terms: Sequence[str]):
     """Which λ brings both terms nearest to the same magnitude, and which is best and worst by validation IoU."""
     lines = []
