@@ -171,14 +171,13 @@ def course(ious, ratio=(1.0, 2.0), terms=("mse",)):
     ],
 )  # fmt: skip
 def test_charts_bear_one_seed_one_loss_and_what_is_not_there(courses):
-    for chart in (plots.validation_curves, plots.term_curves, plots.ratios):
-        figure = chart(courses)
+    for figure in (plots.validation_curves(courses), plots.term_curves(courses), plots.ratios(courses, TERMS)):
         figure.canvas.draw()
         plt.close(figure)
 
 
 def test_charts_of_nothing_say_so(capsys):
-    assert plots.term_curves({}) is None and plots.ratios({"mse": [course([0, 1], (NAN, NAN))]}) is None
+    assert plots.term_curves({}) is None and plots.ratios({"mse": [course([0, 1], (NAN, NAN))]}, TERMS) is None
     assert plots.heat_map(cells().iloc[:0]) is None
     assert capsys.readouterr().out.count("\n") == 3
 

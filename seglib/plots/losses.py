@@ -43,8 +43,8 @@ def validation_curves(courses: Courses) -> Figure:
 
 
 def term_curves(courses: Courses) -> Figure | None:
-    """A row per loss: on the left each term of its training loss, weight included, with both totals; on the right
-    validation IoU. One line per seed, the chosen epochs ringed. Says so if there is no loss.
+    """A row per loss: on the left each term of its training loss, weight included, their total and, dotted, the
+    validation loss; on the right validation IoU. One line per seed, the chosen epochs ringed. Says so if there is none.
 
     Args: courses — as `coefficients.courses` gives them, by the row's title.
     """
@@ -52,15 +52,17 @@ def term_curves(courses: Courses) -> Figure | None:
         return print("no loss to draw")
     figure, axes = plt.subplots(len(courses), 2, figsize=(WIDTH, 2.9 * len(courses)), squeeze=False)
     for (left, right), (title, runs) in zip(axes, courses.items(), strict=True):
-        for number, run in enumerate(runs):
+        for run in runs:
             for name, style in _loss_lines(run).items():
-                _line(left, run, name, label=_named(name) if number == 0 else None, **style)
+                _line(left, run, name, **style)
             _line(right, run, "val_iou", color=PALETTE[2])
-        lines = [run[name] for run in runs for name in _loss_lines(run)]
+        drawn = _loss_lines(runs[0])
+        lines = [run[name] for run in runs for name in drawn]
         if all((line > 0).all() for line in lines):
             _logarithmic(left)
-        left.set(title=title, ylabel="loss (mean per image)", xlabel="epoch")
-        left.legend(fontsize=8)
+        left.set(title=title, ylabel="training loss (mean per image)", xlabel="epoch")
+        ends = {name: (np.mean([run[name].iloc[-1] for run in runs]), x["color"]) for name, x in drawn.items()}
+        _name_ends(left, {_named(name): end for name, end in ends.items()})
         right.set(title="validation IoU", ylabel="mean per image", xlabel="epoch")
         right.set_ylim(bottom=0)
         for axis in (left, right):
@@ -78,14 +80,14 @@ def _loss_lines(run: pd.DataFrame) -> dict[str, dict]:
 
 
 def _named(column: str) -> str:
-    return {"total": "training, total", "val_total": "validation, total"}.get(column, f"training, {column}")
+    return {"total": "total", "val_total": "validation"}.get(column, column)
 
 
-def ratios(courses: Courses) -> Figure | None:
+def ratios(courses: Courses, terms: Sequence[str]) -> Figure | None:
     """The second term over the first, weights included, per epoch on a logarithmic axis; at 1 both are equal.
 
     One line per seed, named at its end; chosen epochs are ringed. Says so if there is no ratio.
-    Args: courses — as `coefficients.ratios` gives them.
+    Args: courses — as `coefficients.ratios` gives them, of these terms.
     """
     known = {label: runs for label, runs in courses.items() if any(run["ratio"].notna().any() for run in runs)}
     if not known:
@@ -100,10 +102,10 @@ def ratios(courses: Courses) -> Figure | None:
         for run in runs:
             _line(axis, run, "ratio", color=colours([label])[label])
         last = [run["ratio"].dropna().iloc[-1] for run in runs if run["ratio"].notna().any()]
-        ends[label] = float(np.exp(np.mean(np.log(last))))
+        ends[label] = float(np.exp(np.mean(np.log(last)))), colours([label])[label]
     _name_ends(axis, ends)
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set(xlabel="epoch", ylabel="second term / first term")
+    axis.set(xlabel="epoch", ylabel=f"λ · {terms[1]} / {terms[0]}")
     return figure
 
 
@@ -115,14 +117,17 @@ def _logarithmic(axis) -> None:
     axis.yaxis.set_minor_locator(mpl.ticker.NullLocator())
 
 
-def _name_ends(axis, ends: Mapping[str, float]) -> None:
-    """Labels to the right of a logarithmic axis, at least a line apart."""
-    low, high = (np.log(v) for v in axis.get_ylim())
-    gap, before = 0.06 * (high - low), -np.inf
-    for label, value in sorted(ends.items(), key=lambda item: item[1]):
-        before = max(np.log(value), before + gap)
-        axis.annotate(label, (1.01, np.exp(before)), xycoords=("axes fraction", "data"), va="center", fontsize=8,
-                      color=colours([label])[label], annotation_clip=False)  # fmt: skip
+def _name_ends(axis, ends: Mapping[str, tuple[float, str]]) -> None:
+    """Names lines to the right of their axis, at least a line of text apart: name → (last value, colour)."""
+    scale = axis.yaxis.get_transform()
+    low, high = scale.transform(axis.get_ylim())
+    gap, before = 0.07 * (high - low), -np.inf
+    for name, (value, colour) in sorted(ends.items(), key=lambda item: item[1][0]):
+        before = max(scale.transform([value])[0], before + gap)
+        place = (1.02, scale.inverted().transform([before])[0])
+        dark = 0.6 * np.array(mpl.colors.to_rgb(colour))  # pale colours are no text
+        axis.annotate(name, place, xycoords=("axes fraction", "data"), va="center", fontsize=8, color=dark,
+                      annotation_clip=False)  # fmt: skip
 
 
 def _line(axis, run: pd.DataFrame, column: str, **style) -> None:
