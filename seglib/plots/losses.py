@@ -60,7 +60,7 @@ def term_curves(courses: Courses) -> Figure | None:
         lines = [run[name] for run in runs for name in drawn]
         if all((line > 0).all() for line in lines):
             _logarithmic(left)
-        left.set(title=title, ylabel="training loss (mean per image)", xlabel="epoch")
+        left.set(title=title, ylabel="loss (mean per image)", xlabel="epoch")
         ends = {name: (np.mean([run[name].iloc[-1] for run in runs]), x["color"]) for name, x in drawn.items()}
         _name_ends(left, {_named(name): end for name, end in ends.items()})
         right.set(title="validation IoU", ylabel="mean per image", xlabel="epoch")
