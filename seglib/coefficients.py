@@ -180,8 +180,8 @@ def of_balance(groups: Groups, terms: Sequence[str]):
         placed = [f"the {place} is λ = {found['λ'][x]:g}" for place, x in order]
         start = f"**{variant}**: " if variant else ""
         by_iou = f"By validation IoU {' and '.join(placed) or 'there is no order'}, of {_listed(found['λ'])}"
-        lines.append(f"- {start}{_balance(found, label, terms)} {by_iou}{_one_seed(group)}.")
-    return words.markdown("\n".join(lines) or "No sum of two terms was trained: no λ to speak of.")
+        lines.append(f"{start}{_balance(found, label, terms)} {by_iou}{_one_seed(group)}.")
+    return words.markdown("\n\n".join(lines) or "No sum of two terms was trained: no λ to speak of.")
 
 
 def _balance(found: pd.DataFrame, label: str, terms: Sequence[str]) -> str:
