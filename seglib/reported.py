@@ -115,14 +115,22 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     content = params.reported(study.split("@")[0])
     elsewhere = {label for label, group in groups.items() if group[0].config.dataset != content["dataset"]}
     groups = {label: group for label, group in groups.items() if label not in elsewhere}
+    return answered(content["claims"], groups, elsewhere)
+
+
+def answered(claims: Sequence[Mapping], groups: Groups, elsewhere: Collection[str] = ()) -> pd.DataFrame:
+    """The table of `claims` for these claims, each as a `reported.yaml` holds it.
+
+    Args: elsewhere — labels that have runs on other data than the report's.
+    """
     tested = [
         [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim)]
         if not _missing(claim, groups) else []
-        for claim in content["claims"]
+        for claim in claims
     ]  # fmt: skip
     corrected = iter(stats.holm([test["p"] for tests in tested for test in tests]))
     rows = []
-    for claim, tests in zip(content["claims"], tested, strict=True):
+    for claim, tests in zip(claims, tested, strict=True):
         ps = list(itertools.islice(corrected, len(tests)))
         answers = [_answer(test, p, claim.get("alike", False)) for test, p in zip(tests, ps, strict=True)]
         if not answers:

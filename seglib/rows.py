@@ -126,11 +126,15 @@ def encoder_rates(values: Mapping) -> Rows:
 
 
 def losses(values: Mapping) -> Rows:
-    """One row per loss, then one per coefficient λ of the sum of `terms`: first + λ · second."""
+    """One row per loss, then one per coefficient λ of the sum of `terms`: first + λ · second; then each of these under
+    each of `variants`."""
     if "losses" not in values:
         return {}
     config = params.to_config(values)
-    return {spec: config.with_(loss=weighted(spec)) for spec in [*values["losses"], *_sums(values)]}
+    found = {spec: config.with_(loss=weighted(spec)) for spec in [*values["losses"], *_sums(values)]}
+    for spec, row in list(found.items()):
+        found |= changed(row, values.get("variants", {}), "variants", f"{spec}, ")
+    return found
 
 
 def coefficient_rates(values: Mapping) -> Rows:
@@ -146,6 +150,8 @@ def coefficient_rates(values: Mapping) -> Rows:
 
 
 def _sums(values: Mapping) -> list[str]:
+    if len(values["terms"]) != 2:
+        raise ValueError(f"terms is {values['terms']}, expected two losses: the second one is multiplied by λ")
     first, second = values["terms"]
     return [f"{first}{SUM}{value:g} {second}" for value in values["coefficients"]]
 

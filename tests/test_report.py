@@ -22,6 +22,7 @@ NOTEBOOKS = [
     "02_frozen_encoder",
     "03_fine_tuning",
     "04_architecture_comparison",
+    "05_loss_coefficients",
     "06_hyperparameters",
     "08_comparison",
 ]

@@ -66,6 +66,15 @@ def test_losses_and_coefficients_share_the_runs_of_one_rate():
     assert found["mse + 60 dice, lr 0.001"] == found["mse + 60 dice"] != found["mse + 60 dice, lr 0.1"]
 
 
+def test_each_loss_comes_again_under_each_variant():
+    values = BASE | {"losses": ["mse"], "terms": ["mse", "dice"], "coefficients": [20.0], "rates": []}
+    found = rows.of(values | {"variants": {"slow": {"lr": 1e-5}}})
+    assert list(found) == ["mse", "mse + 20 dice", "mse, slow", "mse + 20 dice, slow"]
+    assert (found["mse + 20 dice, slow"].lr, found["mse + 20 dice, slow"].loss) == (1e-5, {"mse": 1, "dice": 20})
+    with pytest.raises(ValueError, match="expected two losses"):
+        rows.of(values | {"terms": ["mse"]})
+
+
 def test_every_trial_starts_afresh_and_the_reused_model_goes_on():
     values = TRIALS | {"reuse_model": True, "overfit_epochs": 7, "overfit_changes": {"lr": 0.01}}
     found = rows.of(values)

@@ -2,6 +2,7 @@
 
 from seglib.plots.calibration import reliability, thresholds
 from seglib.plots.data import areas, augmentations, class_balance, means, odd, pairs, samples
+from seglib.plots.losses import heat_map, planes, ratios, term_curves, validation_curves
 from seglib.plots.overlay import overlays
 from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
@@ -19,17 +20,22 @@ __all__ = [
     "curves_by_model",
     "differences",
     "gallery",
+    "heat_map",
     "intervals",
     "means",
     "models_on_images",
     "odd",
     "overlays",
     "pairs",
+    "planes",
     "predictions",
     "radar",
+    "ratios",
     "reliability",
     "samples",
     "side_by_side",
+    "term_curves",
     "thresholds",
     "trials",
+    "validation_curves",
 ]
