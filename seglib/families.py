@@ -198,16 +198,6 @@ def of_control(parts: Sequence[Groups], score: str = "Dice"):
     return markdown("\n".join(lines))
 
 
-def of_left_out(groups: Groups, shown: Sequence[str]) -> str:
-    """Which models a page shows no pictures of, and where their predictions are."""
-    if not (left := [label for label in groups if label not in shown]):
-        return markdown("All models are shown.")
-    return markdown(
-        f"Shown are the {len(shown) - 1} highest means of Dice and the lowest. Left out: {', '.join(left)}; their "
-        "predictions are in the run store, and their scores in the tables."
-    )
-
-
 def _each(items: Sequence, show_one: Callable):
     """What one item gives, or all of them shown one after the other."""
     if len(items) == 1:

@@ -24,6 +24,20 @@ def models_shown(groups: Mapping[str, Sequence[Run]], most: int = MOST, score: s
     return [label for label in groups if label in kept]
 
 
+def of_left_out(groups: Mapping[str, Sequence[Run]], shown: Sequence[str]):
+    """Which models a page shows no pictures of, and where their predictions are; nothing if it shows all."""
+    left = [label for label in groups if label not in shown]
+    return words.markdown(
+        f"Shown are the {len(shown) - 1} highest means of Dice and the lowest. Left out: {', '.join(left)}; their "
+        "predictions are in the run store, and their scores in the tables above." if left else ""
+    )  # fmt: skip
+
+
+def predicted(run: Run, classes: Mapping[str, int]) -> np.ndarray:
+    """What pictures of a run show: its foreground (N, H, W), or of several classes its channels (N, C, H, W); bool."""
+    return run.predictions() if len(classes) > 1 else run.foreground()
+
+
 def extremes(images: pd.DataFrame, count: int = 2, score: str = "Dice") -> dict[str, list[int]]:
     """Positions of the worst, median and best test images by a score; ties are broken by the image's name.
 

@@ -18,16 +18,21 @@ def markdown(text: str):
 
 
 def provenance(runs: Sequence[Run]):
-    """Where a page's numbers come from: data, weights, device, commit, run keys, seconds."""
-    first = runs[0].meta
-    images = ", ".join(f"{n} {split}" for split, n in first["images"].items())
-    lines = {
-        "data": f"{runs[0].config.dataset}, {runs[0].config.image_size} px, {images} images. {first['note']}",
-        "encoder weights": first["weights"],
-        "device": f"{first['device']}, torch {first['torch']}, {runs[0].config.threads} threads",
-        "commit": first["commit"],
-        "runs": ", ".join(f"`{run.key}` (seed {run.config.seed}, {run.meta['seconds']:.0f} s)" for run in runs),
+    """Where a page's numbers come from: data, weights, device, commit, run keys, seconds; each once."""
+
+    def data(run: Run) -> str:
+        images = ", ".join(f"{n} {split}" for split, n in run.meta["images"].items())
+        return f"{run.config.dataset}, {run.config.image_size} px, {images} images. {run.meta['note']}"
+
+    runs = {run.key: run for run in runs}
+    facts = {
+        "data": data,
+        "encoder weights": lambda run: run.meta["weights"],
+        "device": lambda run: f"{run.meta['device']}, torch {run.meta['torch']}, {run.config.threads} threads",
+        "commit": lambda run: run.meta["commit"],
     }
+    lines = {name: " · ".join(dict.fromkeys(str(fact(run)) for run in runs.values())) for name, fact in facts.items()}
+    lines["runs"] = ", ".join(f"`{key}` (seed {r.config.seed}, {r.meta['seconds']:.0f} s)" for key, r in runs.items())
     return markdown("\n".join(f"- **{name}**: {text}" for name, text in lines.items()))
 
 
