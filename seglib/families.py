@@ -111,11 +111,9 @@ def _pairs(known: Groups, found: Mapping[str, str], score: str) -> pd.DataFrame:
 
 
 def _changed(group: Sequence[Run], base: Sequence[Run]) -> str:
-    """`lr 0.001 → 0.1`; of a config that is the same the seeds."""
-    found = changes(group, base) or {
-        "seeds": tuple(", ".join(str(run.config.seed) for run in each) for each in (base, group))
-    }
-    return "; ".join(f"{name} {_plain(old)} → {_plain(new)}" for name, (old, new) in found.items())
+    """`lr → 0.1`; of a config that is the same the seeds."""
+    found = changes(group, base) or {"seeds": (None, ", ".join(str(run.config.seed) for run in group))}
+    return "; ".join(f"{name} → {_plain(new)}" for name, (_, new) in found.items())
 
 
 def _plain(value) -> str:
@@ -126,7 +124,7 @@ def _plain(value) -> str:
     return f"{value:g}" if isinstance(value, float) else "none" if value in (None, "") else str(value)
 
 
-PAGE = ("IoU", "Dice", "learned", "against", "changed", "difference", "p_holm", "verdict")  # columns on a page
+PAGE = ("IoU", "Dice", "learned", "against", "changed", "difference", "verdict")  # columns on a page
 
 
 def show(study: str, family: str, parts: Sequence[Groups], models: Groups):
@@ -142,10 +140,20 @@ def _one(study: str, name: str, part: Groups, models: Groups):
 
 
 def show_others(study: str, found: Mapping[str, Sequence[Groups]], models: Groups):
-    """The sanity check, models on other test images than the first part's, and families that have no section."""
+    """The sanity check, models on other test images than the first part's, and families that have no section, each
+    under its name; or the sentence that there is nothing else."""
     rest = {f"{runs.MODELS} on other data": found.get(runs.MODELS, [])[1:]}
     rest |= {family: parts for family, parts in found.items() if family == SANITY or family not in KNOWN}
-    return _each([name for name, parts in rest.items() if parts], lambda name: show(study, name, rest[name], models))
+    named = [(family, parts) for family, parts in rest.items() if parts]
+    if not named:
+        return markdown("Nothing else was recorded.")
+    from IPython.display import display
+
+    for family, parts in named:
+        display(markdown(f"**{family[0].upper()}{family[1:]}**"))
+        if (table := show(study, family, parts, models)) is not None:
+            display(table)
+    return None
 
 
 def draw(parts: Sequence[Groups]) -> list[Figure]:
@@ -198,12 +206,12 @@ def of_control(parts: Sequence[Groups], score: str = "Dice"):
     return markdown("\n".join(lines))
 
 
-def _each(items: Sequence, show_one: Callable):
-    """What one item gives, or all of them shown one after the other."""
-    if len(items) == 1:
-        return show_one(items[0])
+def _each(parts: Sequence[Groups], show_one: Callable):
+    """What one part gives; or what all of them give, shown one after the other, each under what it was tested on."""
+    if len(parts) == 1:
+        return show_one(parts[0])
     from IPython.display import display
 
-    for item in items:
-        display(show_one(item))
+    for part in parts:
+        display(markdown(f"On {pairwise.on(next(iter(part.values()))[0])}:"), show_one(part))
     return None
