@@ -23,7 +23,9 @@ def samples(
         with their value in a mask (or their plane).
     """
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, WIDTH / columns * rows * 1.12), squeeze=False)
+    legend = 0.35 if filled or len(classes) > 1 else 0  # inches
+    size = (WIDTH, WIDTH / columns * rows * 1.12 + legend)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, image, mask, title in zip(axes.flat, images, masks, titles, strict=False):
