@@ -117,7 +117,8 @@ def differences(square: pd.DataFrame, pairs: pd.DataFrame, score: str) -> Figure
 
 
 def _figure(cell, count: int) -> str:
+    value, digits = cell.mean, cell.digits
     if count > WRITTEN:
-        digits = 1 if abs(cell.mean) < 0.095 else 0
-        return f"{round(100 * cell.mean, digits) + 0.0:+.{digits}f}"
-    return f"{round(cell.mean, cell.digits) + 0.0:+.{cell.digits}f}"  # no -0.00
+        value, digits = 100 * value, 1 if abs(value) < 0.095 else 0
+    value = round(value, digits) + 0.0  # no -0.00
+    return f"{value:{'+' if value else ''}.{digits}f}"
