@@ -5,11 +5,37 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from seglib import pairwise, scores, stats
+from seglib import pairwise, scores, stats, words
 from seglib.runs import Run
 
 FAILURE = 0.65  # IoU below which ISIC 2018 counts a segmentation as failed
 KINDS = ("worst", "median", "best")
+
+
+MOST = 6  # models whose pictures a page shows
+
+
+def models_shown(groups: Mapping[str, Sequence[Run]], most: int = MOST, score: str = "Dice") -> list[str]:
+    """The models to show pictures of, in the order of the groups: all, or the best means and the last one."""
+    sign = -1 if score in scores.LOWER_IS_BETTER else 1
+    means = {label: sign * scores.estimate(group, score).mean for label, group in groups.items()}
+    ranked = sorted(means, key=lambda label: np.nan_to_num(means[label], nan=-np.inf), reverse=True)
+    kept = ranked if len(ranked) <= most else [*ranked[: most - 1], ranked[-1]]
+    return [label for label in groups if label in kept]
+
+
+def of_left_out(groups: Mapping[str, Sequence[Run]], shown: Sequence[str]):
+    """Which models a page shows no pictures of, and where their predictions are; nothing if it shows all."""
+    left = [label for label in groups if label not in shown]
+    return words.markdown(
+        f"Shown are the {len(shown) - 1} highest means of Dice and the lowest. Left out: {', '.join(left)}; their "
+        "predictions are in the run store, and their scores in the tables above." if left else ""
+    )  # fmt: skip
+
+
+def predicted(run: Run, classes: Mapping[str, int]) -> np.ndarray:
+    """What pictures of a run show: its foreground (N, H, W), or of several classes its channels (N, C, H, W); bool."""
+    return run.predictions() if len(classes) > 1 else run.foreground()
 
 
 def extremes(images: pd.DataFrame, count: int = 2, score: str = "Dice") -> dict[str, list[int]]:
@@ -74,6 +100,17 @@ def failures(group: Sequence[Run]) -> pd.DataFrame:
         for name, mask in _kinds_of_image(group[0]).items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def of_failures(name: str, runs: Sequence[Run]):
+    """Where a model fails most, from the table of failures."""
+    rows = failures(runs)
+    kinds = rows[rows["images"] > 0].drop(index="all")
+    parts = [f"{row['failed']:.0%} of the {row['images']} {group}" for group, row in kinds.iterrows()]
+    return words.markdown(
+        f"**{name}** has an IoU below {FAILURE} (ISIC 2018's limit of a failed segmentation) on "
+        f"{rows['failed']['all']:.0%} of the images: {', '.join(parts)}. Thirds are by the object's share of the image."
+    )
 
 
 def failures_by_model(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:

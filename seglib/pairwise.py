@@ -11,6 +11,7 @@ from seglib.runs import Run
 
 ALPHA = 0.05  # of the family of all pairs, after Holm's correction
 BETTER, WORSE, NONE = "better", "worse", "no difference shown"
+SHOWN = 6  # models of which a page shows every pair
 FEW, UNSCORED = "too few test images", "no score to compare"  # nothing was tested
 
 Groups = Mapping[str, Sequence[Run]]
@@ -18,17 +19,29 @@ Groups = Mapping[str, Sequence[Run]]
 
 def assert_comparable(groups: Groups) -> None:
     """Raises ValueError unless all runs share data, task, size, border rule and test images: no others are ranked."""
-
-    def shared(run: Run) -> tuple:
-        config = run.config
-        rule = run.images["border"].iloc[0]
-        kind = f"{config.dataset} {config.task} {config.image_size} px{f', border as {rule}' if rule else ''}"
-        return kind, config.data_seed, tuple(run.images["image"])
-
     everything = [run for group in groups.values() for run in group]
-    if len({shared(run) for run in everything}) > 1:
-        kinds = sorted({shared(run)[0] for run in everything})
+    if len({_tested_on(run) for run in everything}) > 1:
+        kinds = sorted({on(run) for run in everything})
         raise ValueError(f"only runs on the same test images can be compared; these are on {', '.join(kinds)}")
+
+
+def comparable(groups: Groups) -> list[dict[str, Sequence[Run]]]:
+    """The groups in parts that can each be compared, in the order in which they come."""
+    parts: dict[tuple, dict[str, Sequence[Run]]] = {}
+    for label, group in groups.items():
+        assert_comparable({label: group})
+        parts.setdefault(_tested_on(group[0]), {})[label] = group
+    return list(parts.values())
+
+
+def on(run: Run) -> str:
+    """What a run was tested on, in words: source, task, size and border rule."""
+    rule = run.images["border"].iloc[0]
+    return f"{run.config.dataset} {run.config.task} {run.config.image_size} px{f', border as {rule}' if rule else ''}"
+
+
+def _tested_on(run: Run) -> tuple:
+    return on(run), run.config.data_seed, tuple(run.images["image"])
 
 
 def table(groups: Groups, score: str = "Dice", chosen: Sequence[tuple[str, str]] | None = None) -> pd.DataFrame:
@@ -70,6 +83,14 @@ def _verdict(found: stats.Comparison, p: float, score: str) -> str:
     if gap.low <= 0 <= gap.high or p >= ALPHA:
         return NONE
     return BETTER if (gap.mean > 0) != (score in scores.LOWER_IS_BETTER) else WORSE
+
+
+def of_best(groups: Groups, pairs: pd.DataFrame, score: str = "Dice") -> pd.DataFrame:
+    """The rows of `table` for a page: all of up to SHOWN models; of more, those of the best mean."""
+    if len(groups) <= SHOWN:
+        return pairs
+    best = leaders(groups, score, pairs)[0]
+    return pairs[(pairs["model"] == best) | (pairs["baseline"] == best)]
 
 
 def leaders(groups: Groups, score: str, pairs: pd.DataFrame | None = None) -> list[str]:

@@ -168,16 +168,18 @@ def show(
     name: str,
     best: Mapping[str, Sequence[str]] | None = None,
     columns: Sequence[str] | None = None,
+    rows: Sequence | None = None,
 ):
     """A table for a page, and the whole of it as numbers in the report's `tables/<name>.csv`.
 
-    Args: best — column → index labels in bold (as `leaders` gives them); columns — those that the page shows, else all.
+    Args: best — column → index labels in bold (as `leaders` gives them); columns — those that the page shows, else all;
+        rows — labels of the index that the page shows, else all.
     Returns: a Styler.
     """
     named = not isinstance(table.index, pd.RangeIndex)
     content = plain(table).to_csv(index=named, index_label="model" if named else None, lineterminator="\n")
     atomic.write(paths.report(study) / "tables" / f"{name}.csv", content)
-    table = table if columns is None else table[[*columns]]
+    table = table.loc[slice(None) if rows is None else list(rows), slice(None) if columns is None else [*columns]]
     styler = readable(table).style.set_uuid(name).format(escape="html").format_index(escape="html")
     texts = [column for column in table if all(isinstance(cell, str) for cell in table[column])]
     left = [{"selector": "", "props": [("text-align", "left")]}]

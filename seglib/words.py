@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from seglib import conventions, gallery, pairwise, params, reported, runtime, scores, stats, tables
+from seglib import conventions, pairwise, params, reported, runtime, scores, stats, tables
 from seglib.data.core import Dataset
 from seglib.runs import Run
 
@@ -18,16 +18,21 @@ def markdown(text: str):
 
 
 def provenance(runs: Sequence[Run]):
-    """Where a page's numbers come from: data, weights, device, commit, run keys, seconds."""
-    first = runs[0].meta
-    images = ", ".join(f"{n} {split}" for split, n in first["images"].items())
-    lines = {
-        "data": f"{runs[0].config.dataset}, {runs[0].config.image_size} px, {images} images. {first['note']}",
-        "encoder weights": first["weights"],
-        "device": f"{first['device']}, torch {first['torch']}, {runs[0].config.threads} threads",
-        "commit": first["commit"],
-        "runs": ", ".join(f"`{run.key}` (seed {run.config.seed}, {run.meta['seconds']:.0f} s)" for run in runs),
+    """Where a page's numbers come from: data, weights, device, commit, run keys, seconds; each once."""
+
+    def data(run: Run) -> str:
+        images = ", ".join(f"{n} {split}" for split, n in run.meta["images"].items())
+        return f"{run.config.dataset}, {run.config.image_size} px, {images} images. {run.meta['note']}"
+
+    runs = {run.key: run for run in runs}
+    facts = {
+        "data": data,
+        "encoder weights": lambda run: run.meta["weights"],
+        "device": lambda run: f"{run.meta['device']}, torch {run.meta['torch']}, {run.config.threads} threads",
+        "commit": lambda run: run.meta["commit"],
     }
+    lines = {name: " · ".join(dict.fromkeys(str(fact(run)) for run in runs.values())) for name, fact in facts.items()}
+    lines["runs"] = ", ".join(f"`{key}` (seed {r.config.seed}, {r.meta['seconds']:.0f} s)" for key, r in runs.items())
     return markdown("\n".join(f"- **{name}**: {text}" for name, text in lines.items()))
 
 
@@ -90,7 +95,8 @@ def of_comparison(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     """The verdicts as a list on a page."""
     if len(groups) < 2:
         return markdown("There is one model alone: nothing to compare.")
-    return markdown("\n".join(f"- {text}" for text in verdicts(groups, score)))
+    pairs = pairwise.table(groups, score)
+    return listed(pairs[pairs["baseline"] == next(iter(groups))], len(pairs), score)
 
 
 def verdicts(groups: Mapping[str, Sequence[Run]], score: str = "Dice") -> list[str]:
@@ -98,6 +104,20 @@ def verdicts(groups: Mapping[str, Sequence[Run]], score: str = "Dice") -> list[s
     pairs = pairwise.table(groups, score)
     against_first = pairs[pairs["baseline"] == next(iter(groups))]
     return [verdict(row, len(pairs), score) for _, row in against_first.iterrows()]
+
+
+def listed(pairs: pd.DataFrame, count: int, score: str = "Dice"):
+    """Rows of `pairwise.table` as a list of verdicts, p corrected over `count` pairs; beyond 8 rows one line for all of
+    one verdict against one baseline."""
+    lines = [verdict(row, count, score) for _, row in pairs.iterrows()]
+    if len(pairs) > 8:
+        lines = [
+            f"{said} (against **{base}**): "
+            + "; ".join(f"{row.model} {row.difference}" for row in rows.itertuples())
+            + "."
+            for (base, said), rows in pairs.groupby(["baseline", "verdict"], sort=False)
+        ]
+    return markdown("\n".join(f"- {line}" for line in lines))
 
 
 def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
@@ -192,17 +212,6 @@ def of_borders(study: str, groups: Mapping[str, Sequence[Run]]):
     if table.empty:
         return markdown("These masks have no border of their own, so no rule for one changes a score.")
     return tables.show(table, study, "08_borders")
-
-
-def of_failures(name: str, runs: Sequence[Run]):
-    """Where a model fails most, from the table of failures."""
-    rows = gallery.failures(runs)
-    kinds = rows[rows["images"] > 0].drop(index="all")
-    parts = [f"{row['failed']:.0%} of the {row['images']} {group}" for group, row in kinds.iterrows()]
-    return markdown(
-        f"**{name}** has an IoU below {gallery.FAILURE} (ISIC 2018's limit of a failed segmentation) on "
-        f"{rows['failed']['all']:.0%} of the images: {', '.join(parts)}. Thirds are by the object's share of the image."
-    )
 
 
 def of_reported(study: str, groups: Mapping[str, Sequence[Run]]):

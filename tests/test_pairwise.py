@@ -55,7 +55,7 @@ def test_the_square_is_antisymmetric_and_its_chart_can_be_drawn(groups):
 def test_the_chart_of_intervals_fills_the_best_and_leaves_room_for_every_name(groups):
     table = tables.comparison(groups)
     figure = plots.intervals(table, ["IoU", "Dice"], tables.leaders(groups, ["Dice"]))
-    assert [axis.get_xlabel() for axis in figure.axes] == ["IoU", "Dice"]
+    assert [axis.get_xlabel() for axis in figure.axes] == ["IoU, higher is better", "Dice, higher is better"]
     filled = [line for line in figure.axes[1].lines if line.get_marker() == "o" and line.get_mfc() != "white"]
     assert len(filled) == 1 and filled[0].get_xdata()[0] == table["Dice"]["sharp"].mean
 

@@ -1,13 +1,36 @@
-"""Charts: colours that stay with a label. Alone: pytest tests/test_plots.py"""
+"""Charts: colours, labels, and that numbers can be read. Alone: pytest tests/test_plots.py"""
 
+import itertools
+
+import matplotlib as mpl
+import nbformat
+import numpy as np
+import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
+from seglib import paths, plots
 from seglib.plots import style
+from seglib.stats import Estimate
+
+CELL = Estimate(0.5, 0.4, 0.6)
 
 
 @pytest.fixture(autouse=True)
 def fresh():
     style.assign_colours([])
+    yield
+    plt.close("all")
+
+
+def table(count, **columns):
+    rows = {name: [CELL] * count for name in ("IoU", "Dice")} | {n: [0.5] * count for n in ("train loss", "val loss")}
+    return pd.DataFrame(rows | columns, [f"net{i}, fine-tuned" for i in range(count)])
+
+
+def history(*losses):
+    epochs = range(1, len(losses) + 1)
+    return pd.DataFrame({"epoch": epochs, "train_loss": losses, "val_loss": losses, "val_dice": 1 - np.array(losses)})
 
 
 def test_a_label_keeps_its_colour_whatever_a_chart_shows_beside_it():
@@ -21,3 +44,132 @@ def test_a_label_keeps_its_colour_whatever_a_chart_shows_beside_it():
 def test_nine_models_under_two_regimes_have_different_colours():
     labels = [f"{name}, {regime}" for name in "abcdefghi" for regime in ("frozen", "fine-tuned")]
     assert len(set(style.colours(labels).values())) == 18
+
+
+def test_more_networks_than_the_palette_has_colours_differ_in_shade_dash_and_hatch():
+    labels = [f"loss {i}" for i in range(18)]
+    assert len(set(style.colours(labels).values())) == 18
+    assert style.dashes(labels)["loss 0"] != style.dashes(labels)["loss 10"]
+    assert [style.hatches(labels)[f"loss {i}"] for i in (0, 9, 10, 17)] == ["", "", "///", "///"]
+    assert len(set(style.class_colours([str(i) for i in range(25)]).values())) == 25
+
+
+def test_text_in_a_model_s_colour_reads_on_white():
+    for colour in style.colours([f"{name}, {row}" for name in range(10) for row in range(5)]).values():
+        assert 1.05 / (style._luminance(np.array(mpl.colors.to_rgb(style.ink(colour)))) + 0.05) >= 4.5
+    assert style.ink("#000000") == "#000000"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sizes", "expected"),
+    [
+        ([1, 5, 9], [2, 2, 2], [1, 5, 9]),  # nothing overlaps: nothing moves
+        ([5, 5], [2, 2], [4, 6]),  # as far to either side
+        ([5, 4.5], [2, 2], [5.75, 3.75]),  # the order is kept
+        ([0, 0, 9], [2, 2, 2], [1, 3, 9]),  # within the axes
+        ([10, 10], [2, 4], [5, 8]),
+        ([5, 5, 5], [8, 8, 8], [5 / 3, 5, 25 / 3]),  # too many: squeezed evenly
+    ],
+)
+def test_labels_move_as_little_as_they_must(wanted, sizes, expected):
+    assert style.spread(wanted, sizes, 0, 10) == pytest.approx(expected)
+
+
+def test_spread_labels_keep_order_and_distance_wherever_they_want_to_be():
+    generator = np.random.default_rng(0)
+    for count in range(1, 15):
+        wanted, sizes = generator.random(count), generator.uniform(0.01, 0.9 / count, count)
+        places = style.spread(wanted, sizes, 0, 1)
+        order = np.argsort(wanted)
+        gaps, least = np.diff(places[order]), (sizes[order][1:] + sizes[order][:-1]) / 2
+        assert (gaps >= least - 1e-12).all()
+        assert places.min() >= sizes[places.argmin()] / 2 - 1e-12
+        assert places.max() <= 1 - sizes[places.argmax()] / 2 + 1e-12
+
+
+def test_every_line_is_named_at_its_end_and_no_two_names_overlap():
+    flat = {f"net{i}, a rather long name": history(0.5, 0.4, 0.3 + i / 500) for i in range(12)}
+    figure = plots.curves_by_model(flat)
+    figure.draw_without_rendering()
+    texts = figure.axes[1].texts
+    assert {text.get_text().replace("\n", " ") for text in texts} == set(flat)
+    boxes = [mpl.text.Text.get_window_extent(text) for text in texts]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_the_chosen_epoch_of_each_seed_is_ringed_on_its_curve():
+    seeds = [history(0.6, 0.2, 0.4), history(0.7, 0.5, 0.3)]
+    for figure in (plots.curves(seeds, [2, 3]), plots.curves_by_model({"a": seeds}, {"a": [2, 3]})):
+        rings = [line.get_xydata()[0].tolist() for line in figure.axes[1].lines if line.get_marker() == "o"]
+        assert rings == [[2, pytest.approx(0.8)], [3, pytest.approx(0.7)]]
+        assert figure.axes[0].get_ylim()[0] == 0 and "chosen epoch" in figure.legends[0].get_texts()[0].get_text()
+
+
+def test_seeds_that_stopped_at_different_epochs_are_averaged_over_those_they_share():
+    figure = plots.curves_by_model({"a": [history(0.6, 0.2, 0.1), history(0.4, 0.4)]})
+    assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 0.5], [2, pytest.approx(0.3)]]
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 9, 18])
+def test_the_radar_has_small_multiples_beyond_four_with_the_mean_of_all_behind(count):
+    figure = plots.radar(table(count))
+    axes = [axis for axis in figure.axes if axis.get_visible()]
+    assert len(axes) == (1 if count <= 4 else count)
+    if count > 4:
+        assert axes[0].lines[0].get_color() == style.GREY and len(axes[0].lines) == 2
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 18])
+def test_bars_start_at_zero_and_what_has_not_learned_is_marked(count):
+    rows = table(count, learned=[False] + [True] * (count - 1))
+    for figure in (plots.bars_per_model(rows), plots.side_by_side(rows)):
+        patches = [patch for axis in figure.axes for patch in axis.patches]
+        assert len(patches) == 4 * count
+        assert all(0 in (axis.get_ylim()[0], axis.get_xlim()[0]) for axis in figure.axes if axis.patches)
+        figure.draw_without_rendering()
+        texts = [text.get_text() for text in figure.findobj(mpl.text.Text)]
+        assert len({text for text in texts if "(not learned)" in text}) == 1
+
+
+def test_losses_in_the_hundreds_leave_the_scores_their_own_axes():
+    rows = table(2, **{"val loss": [800.0, 400.0]})
+    assert len([patch for axis in plots.bars_per_model(rows).axes for patch in axis.patches]) == 4
+    spokes = [label.get_text() for label in plots.radar(rows).axes[0].get_xticklabels()]
+    assert spokes == ["IoU", "Dice", "exp(−train loss)", "exp(−val loss ÷ 800)"]
+
+
+def test_a_floor_far_outside_is_written_and_does_not_press_the_models_together():
+    cells = {"a": Estimate(5.0, 4.0, 6.0), "all background": Estimate(180.0, 180.0, 180.0)}
+    axis = plots.intervals(pd.DataFrame({"HD95": cells}), ["HD95"], {}).axes[0]
+    assert axis.get_xlim()[1] < 7 and [text.get_text() for text in axis.texts] == ["180 →"]
+
+
+def test_a_chart_of_effects_is_around_no_difference_and_fills_what_is_shown():
+    rows = pd.DataFrame({"name": ["a", "b"], "difference": [Estimate(0.1, 0.05, 0.15), Estimate(0.0, -0.1, 0.1)],
+                         "shown": [True, False]}, ["a", "b"])  # fmt: skip
+    axis = plots.effects(rows, "Dice").axes[0]
+    assert axis.get_xlim()[0] == -axis.get_xlim()[1]
+    faces = [line.get_markerfacecolor() for line in axis.lines if line.get_marker() == "o"]
+    assert faces == [style.colours(["a"])["a"], "white"]
+
+
+def test_a_chart_is_vector_and_the_same_text_each_time_and_pictures_are_not():
+    texts = {style.as_svg(plots.side_by_side(table(3))) for _ in range(2)}
+    assert len(texts) == 1 and "<svg" in (text := texts.pop()) and "<dc:date>" not in text and "<image" not in text
+    images, masks = np.zeros((1, 3, 8, 8), np.uint8), np.zeros((1, 8, 8), np.uint8)
+    assert style.as_svg(plots.samples(images, masks, ["a"], {"x": 1})) is None
+    square = pd.DataFrame([[None, CELL], [CELL, None]], list("ab"), list("ab"))
+    pairs = pd.DataFrame({"model": ["b"], "baseline": ["a"], "verdict": ["better"]})
+    assert style.as_svg(plots.differences(square, pairs, "Dice")) is not None
+
+
+@pytest.mark.parametrize("name", ["01_dataset_exploration", "08_comparison"])
+def test_every_cell_that_shows_something_has_a_caption(name):
+    notebook = nbformat.read(paths.NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    shows = ("plots.", "tables.show", "families.show", "families.draw", "words.of_reported", "words.of_claims")
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "assign_colours" not in c.source]
+    cells = [c for c in cells if any(call in c.source for call in shows)]
+    assert len(cells) > 5
+    for cell in cells:
+        caption = cell.metadata.get("caption", "")
+        assert caption.endswith(".") and caption[0].isupper() and not set("`*<>") & set(caption), cell.source

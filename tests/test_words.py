@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import stored
 
-from seglib import paths, tables, words
+from seglib import gallery, paths, tables, words
 from seglib.stats import Estimate
 
 
@@ -90,7 +90,7 @@ def test_sentences_of_a_whole_comparison_are_made_of_runs():
     assert "Shown to be worse: plain." in words.of_ranking(groups).data
     assert "It beats both floors" in words.of_runs("sharp", groups["sharp"]).data
     assert "nothing to compare" in words.of_comparison({"plain": groups["plain"]}).data
-    assert "% of the" in words.of_failures("sharp", groups["sharp"]).data
+    assert "% of the" in gallery.of_failures("sharp", groups["sharp"]).data
     assert "no border of their own" in words.of_borders("own", groups).data
 
 

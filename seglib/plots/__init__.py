@@ -1,14 +1,15 @@
 """Figures. Frames and arrays in, matplotlib figures out; one style and one palette for all of them."""
 
 from seglib.plots.calibration import reliability, thresholds
+from seglib.plots.curves import curves, curves_by_model
 from seglib.plots.data import areas, augmentations, class_balance, means, odd, pairs, samples
 from seglib.plots.losses import heat_map, planes, ratios, term_curves, validation_curves
 from seglib.plots.overlay import overlays
 from seglib.plots.pictures import gallery, models_on_images, predictions
-from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
+from seglib.plots.scores import bars_per_model, radar, side_by_side
 from seglib.plots.style import assign_colours
 from seglib.plots.trials import trials
-from seglib.plots.verdicts import differences, intervals
+from seglib.plots.verdicts import differences, effects, intervals
 
 __all__ = [
     "areas",
@@ -19,6 +20,7 @@ __all__ = [
     "curves",
     "curves_by_model",
     "differences",
+    "effects",
     "gallery",
     "heat_map",
     "intervals",

@@ -8,23 +8,33 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from seglib.plots.overlay import class_legend, lay_over
 from seglib.plots.style import GREY, WIDTH, class_colours
 
 
-def samples(images, masks, titles: Sequence[str], classes: Mapping[str, int], columns: int = 6) -> Figure:
+def samples(
+    images, masks, titles: Sequence[str], classes: Mapping[str, int], columns: int = 6, filled: bool = False
+) -> Figure:
     """A grid of images with their masks outlined, one colour per class; ignored pixels are greyed.
+
+    Filled: each mask is laid over its image as `overlays` does it.
 
     Args: images (N, 3, H, W) uint8; masks (N, H, W) class ids or (N, C, H, W) planes; classes — of the foreground,
         with their value in a mask (or their plane).
     """
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, WIDTH / columns * rows * 1.12), squeeze=False)
+    legend = 0.35 if filled or len(classes) > 1 else 0  # inches
+    size = (WIDTH, WIDTH / columns * rows * 1.12 + legend)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, image, mask, title in zip(axes.flat, images, masks, titles, strict=False):
-        _outlined(axis, image, mask, classes)
+        if filled:
+            lay_over(axis, np.asarray(image).transpose(1, 2, 0), np.asarray(mask), classes)
+        else:
+            _outlined(axis, image, mask, classes)
         axis.set_title(title, fontsize=7, fontweight="normal")
-    _class_legend(figure, classes)
+    class_legend(figure, class_colours(tuple(classes))) if filled else _class_legend(figure, classes)
     return figure
 
 
@@ -71,13 +81,13 @@ def pairs(table: pd.DataFrame, splits: Mapping, count: int = 6) -> Figure | None
 def class_balance(table: pd.DataFrame) -> Figure:
     """Share of pixels per class, one bar per split, in % (as `exploration.class_balance` gives them)."""
     figure, axis = plt.subplots(figsize=(WIDTH, 0.7 + 0.5 * len(table)))
-    left = np.zeros(len(table))
+    left, whole = np.zeros(len(table)), table.sum(axis=1).max()
     tints = class_colours([name for name in table.columns if name != "background"]) | {"background": GREY}
     for name in table.columns:
         bars = axis.barh(table.index, table[name], left=left, label=name, color=tints[name])
-        axis.bar_label(bars, fmt=lambda v: f"{v:.1f} %" if v > 3 else "", label_type="center", fontsize=8)
+        axis.bar_label(bars, fmt=lambda v: f"{v:.1f} %" if v > 0.06 * whole else "", label_type="center", fontsize=8)
         left += table[name].to_numpy()
-    axis.set(xlabel="share of pixels (%)", xlim=(0, max(100, left.max())))
+    axis.set(xlabel="share of pixels (%)", xlim=(0, whole))
     axis.invert_yaxis()
     axis.grid(False)
     axis.legend(ncols=6, loc="lower left", bbox_to_anchor=(0, 1))

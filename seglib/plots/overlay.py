@@ -42,12 +42,15 @@ def overlays(
     return figure
 
 
-def lay_over(axis, image: np.ndarray, mask: np.ndarray, names: Mapping[str, int]) -> None:
-    """Draws a mask over its image (H, W, 3), which is shown in grey, so that all colour is a class's."""
+def lay_over(axis, image: np.ndarray, mask: np.ndarray, names: Mapping[str, int], outline=None) -> None:
+    """Draws a mask over its image (H, W, 3), which is shown in grey, so that all colour is a class's.
+
+    Args: outline — the mask whose outlines are drawn in the class colours (the truth under a prediction), else `mask`.
+    """
     tints = class_colours(tuple(names))
     axis.imshow(image.mean(-1), cmap="gray", vmin=0, vmax=255)
     axis.imshow(rgba(mask, names, tints), interpolation="nearest")
-    for plane, tint in zip(_planes(mask, names), tints.values(), strict=True):
+    for plane, tint in zip(_planes(mask if outline is None else outline, names), tints.values(), strict=True):
         if plane.any() and not plane.all():
             axis.contour(plane, levels=[0.5], colors=[tint], linewidths=0.8)
 

@@ -8,14 +8,21 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from seglib.plots.data import foreground_planes
-from seglib.plots.style import ERRORS, WIDTH, bare
+from seglib.plots.overlay import class_legend, lay_over, overlays
+from seglib.plots.style import ERRORS, WIDTH, bare, class_colours, wrapped
+
+Classes = Mapping[str, int]  # of the foreground, with their value in a mask or their channel
 
 
-def predictions(images, masks, preds, titles: Sequence[str]) -> Figure:
-    """Rows of image | ground truth | prediction | errors, for the foreground as a whole.
+def predictions(images, masks, preds, titles: Sequence[str], classes: Classes | None = None) -> Figure:
+    """Rows of image | ground truth | prediction | errors; of several classes image | ground truth | prediction, each
+    class in its colour.
 
-    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds (N, H, W) bool; titles — one per row.
+    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds — the foreground (N, H, W) bool, or of several
+        classes the channels (N, C, H, W); titles — one per row; classes — as in `overlays`, none: any foreground.
     """
+    if classes and len(classes) > 1:
+        return overlays(images, {"ground truth": masks, "prediction": preds}, classes, titles)
     figure, axes = plt.subplots(len(images), 4, figsize=(WIDTH, WIDTH / 4.8 * len(images)), squeeze=False)
     for row, image, mask, pred, title in zip(axes, images, masks, preds, titles, strict=True):
         image, truth = np.asarray(image).transpose(1, 2, 0), foreground_planes(np.asarray(mask)).any(0)
@@ -28,11 +35,15 @@ def predictions(images, masks, preds, titles: Sequence[str]) -> Figure:
     return figure
 
 
-def models_on_images(images, masks, preds: Mapping[str, np.ndarray], titles: Sequence[str]) -> Figure:
-    """Rows of image | ground truth | one column per model with its errors, for the foreground as a whole.
+def models_on_images(
+    images, masks, preds: Mapping[str, np.ndarray], titles: Sequence[str], classes: Classes | None = None
+) -> Figure:
+    """Rows of image | ground truth | one column per model: its errors, or of several classes each in its colour.
 
-    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds — model → (N, H, W) bool; titles — per row.
+    Args: as `predictions` takes them; preds — by model.
     """
+    if classes and len(classes) > 1:
+        return overlays(images, {"ground truth": masks, **preds}, classes, titles)
     columns = 2 + len(preds)
     size = (WIDTH, WIDTH / (columns + 0.8) * len(images))
     figure, axes = plt.subplots(len(images), columns, figsize=size, squeeze=False)
@@ -43,18 +54,21 @@ def models_on_images(images, masks, preds: Mapping[str, np.ndarray], titles: Seq
         row[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         for axis, pred in zip(row[2:], preds.values(), strict=True):
             _errors(axis, image, truth, pred[n])
-    _finish_rows(figure, axes, ["image", "ground truth", *(model.replace(", ", "\n") for model in preds)])
+    _finish_rows(figure, axes, ["image", "ground truth", *(wrapped(model, 22) for model in preds)])
     return figure
 
 
 def gallery(
-    images, masks, preds, sections: Mapping[str, Mapping[str, Sequence[tuple[int, str]]]], title: str
-) -> Figure:
+    images, masks, preds, sections: Mapping[str, Mapping[str, Sequence[tuple[int, str]]]], title: str,
+    classes: Classes | None = None,
+) -> Figure:  # fmt: skip
     """Test images side by side by each way of choosing, a row per kind; errors tinted, the truth outlined in white.
 
-    Args: images (N, 3, H, W) uint8; masks as `samples` takes them; preds (N, H, W) bool; sections — way → kind →
-        (position, caption) of its images, as `gallery.sections` gives them.
+    Of several classes: what is predicted filled and the truth outlined, each class in its colour.
+    Args: images, masks, preds, classes as `predictions` takes them; sections — way → kind → (position, caption) of its
+        images, as `gallery.sections` gives them.
     """
+    several = bool(classes) and len(classes) > 1
     kinds = list(next(iter(sections.values())))
     columns = max(len(chosen) for rows in sections.values() for chosen in rows.values())
     side = min(1.9, WIDTH / (columns * len(sections)))  # inches
@@ -66,12 +80,16 @@ def gallery(
         for row, (kind, chosen) in zip(axes, rows.items(), strict=True):
             row[0].set_ylabel(kind, fontsize=8)
             for axis, (i, caption) in zip(row, chosen, strict=False):
-                _outlined_errors(axis, images[i], masks[i], preds[i])
+                if several:
+                    image = np.asarray(images[i]).transpose(1, 2, 0)
+                    lay_over(axis, image, np.asarray(preds[i]), classes, np.asarray(masks[i]))
+                else:
+                    _outlined_errors(axis, images[i], masks[i], preds[i])
                 axis.set_title(caption, fontsize=7, fontweight="normal")
             for axis in row[len(chosen) :]:
                 axis.set_visible(False)
         bare(axes)
-    _legend(figure)
+    class_legend(figure, class_colours(tuple(classes))) if several else _legend(figure)
     return figure
 
 
