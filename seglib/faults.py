@@ -48,7 +48,7 @@ def table(groups: Groups, score: str = "Dice", scored: Sequence[str] = ()) -> pd
         {
             "row": label, "fault": fault, "corrected": stats.estimate(right, scores.span(run, score)),
             "as reported": stats.estimate(wrong, scores.span(run, score)), "difference": c.difference, "p_holm": p,
-            "effect": _effect(c, p),
+            "effect": effect(c, p),
         }
         for (label, fault, right, wrong, run), c, p in zip(found, compared, corrected, strict=True)
     ]  # fmt: skip
@@ -64,7 +64,18 @@ def show(study: str, name: str, groups: Groups, score: str = "Dice", scored: Seq
     return tables.show(found, study, name) if len(found) else words.markdown("No fault of a report is switched on.")
 
 
-def _effect(compared: stats.Comparison, p: float) -> str:
+def of_faults(groups: Groups, score: str = "Dice", scored: Sequence[str] = ()):
+    """What each fault did, in words."""
+    lines = [
+        f"- As reported (*{row['fault']}*), **{row['row']}** has a {score} of {row['as reported']} instead of "
+        f"{row['corrected']}: {row['effect']} (difference {row['difference']}, p {stats.p_text(row['p_holm'])})."
+        for _, row in table(groups, score, scored).iterrows()
+    ]
+    return words.markdown("\n".join(lines) or "No fault of a report is switched on.")
+
+
+def effect(compared: stats.Comparison, p: float) -> str:
+    """Higher or lower where shown after correction (p), else that no difference is, or that images are too few."""
     gap = compared.difference
     if compared.images < stats.MIN_IMAGES:
         return pairwise.FEW

@@ -24,7 +24,7 @@ def of(values: Mapping) -> Rows:
         return {}
     rows = models_of(values) if "losses" not in values else {}
     for part in (
-        encoder_rates, losses, coefficient_rates, overfitted, rates, momenta, reused, toggles, faults, control
+        frozen, encoder_rates, losses, coefficient_rates, overfitted, rates, momenta, reused, toggles, faults, control
     ):  # fmt: skip
         rows |= part(values)
     return rows
@@ -106,11 +106,30 @@ def changed(config: Config, changes: Mapping[str, dict], where: str, of: str = "
     return rows
 
 
+def frozen(values: Mapping) -> Rows:
+    """What fine-tuning is measured against: the run that notebook 02 has with these parameters.
+
+    Raises: ValueError if the encoder is frozen anyway.
+    """
+    if "encoder_rates" not in values:
+        return {}
+    config = params.to_config(values)
+    if config.encoder == "frozen":
+        raise ValueError("encoder is frozen, so nothing is fine-tuned; set encoder: fine_tune, or run notebook 02")
+    before = config.with_(**FROZEN, start_from="")
+    return {runs.label(before): before}
+
+
+FROZEN = {"encoder": "frozen", "encoder_lr": None, "decoder_lr": None}
+
+
 def encoder_rates(values: Mapping) -> Rows:
-    """One row per learning rate of the encoder, with what `sweep` changes for all of them."""
+    """One row per learning rate of the encoder, with what `sweep` changes for all of them; at 0 it is frozen."""
     config = params.to_config(values).with_(**values.get("sweep", {})) if values.get("encoder_rates") else None
     return {
-        f"{runs.network(config)}, encoder_lr {rate:g}": config.with_(encoder_lr=rate)
+        f"{runs.network(config)}, encoder_lr {rate:g}": config.with_(
+            **({"encoder_lr": rate} if rate else {"encoder": "frozen", "encoder_lr": None})
+        )
         for rate in values.get("encoder_rates", [])
     }
 

@@ -1,13 +1,18 @@
 """Figures. Frames and arrays in, matplotlib figures out; one style and one palette for all of them."""
 
 from seglib.plots.calibration import reliability, thresholds
+from seglib.plots.cost import against_cost, against_rate
 from seglib.plots.data import areas, augmentations, class_balance, means, odd, pairs, samples
+from seglib.plots.learning import curves_by_network, curves_of_rows
 from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
+from seglib.plots.sheets import sheets
 from seglib.plots.style import assign_colours
 from seglib.plots.verdicts import differences, intervals
 
 __all__ = [
+    "against_cost",
+    "against_rate",
     "areas",
     "assign_colours",
     "augmentations",
@@ -15,6 +20,8 @@ __all__ = [
     "class_balance",
     "curves",
     "curves_by_model",
+    "curves_by_network",
+    "curves_of_rows",
     "differences",
     "gallery",
     "intervals",
@@ -26,6 +33,7 @@ __all__ = [
     "radar",
     "reliability",
     "samples",
+    "sheets",
     "side_by_side",
     "thresholds",
 ]
