@@ -15,7 +15,7 @@ from seglib.runs import Run, network
 OPERATIONS = "multiply-adds (G)"
 COLUMNS = ("network", "parameters", "trained", OPERATIONS, "images per second", "seconds per epoch", "memory (MB)")
 
-AXES = {OPERATIONS: "multiply-adds of one image (10⁹)", "parameters": "parameters"}  # what costs are in charts
+AXES = {OPERATIONS: "multiply-adds of one image, in 10⁹", "parameters": "parameters"}  # what costs are in charts
 
 Groups = Mapping[str, Sequence[Run]]
 
@@ -45,7 +45,7 @@ def table(groups: Groups, score: str = "Dice") -> pd.DataFrame:
 
 
 def _mean(group: Sequence[Run], name: str) -> float:
-    return float(np.mean([run.meta.get(name, np.nan) for run in group]))
+    return float(np.mean([run.meta[name] for run in group]))
 
 
 def multiply_adds(config: Config, num_classes: int) -> float:
@@ -87,8 +87,9 @@ def of_costs(groups: Groups, score: str = "Dice"):
     if found[score].map(lambda cell: np.isnan(cell.mean)).all():
         return words.markdown(f"No model has a {score} on these images.")
     lines = [
-        f"- By {cost}, no other row both costs less and has a better mean {score} than "
-        f"{_listed([f'**{label}** ({_cost(found, label, cost)}, {found[score][label]})' for label in kept])}."
+        f"- In {cost.removesuffix(' (G)')}, no row that costs as much or less has a better mean {score} than "
+        + "; ".join(f"**{label}** ({_cost(found, label, cost)}, {found[score][label]})" for label in kept)
+        + "."
         for cost, kept in ((cost, front(found, cost, score)) for cost in (OPERATIONS, "parameters"))
     ]
     return words.markdown("\n".join([*lines, *_cheapest_tie(groups, found, score), *_devices(groups)]))
@@ -96,7 +97,7 @@ def of_costs(groups: Groups, score: str = "Dice"):
 
 def _cost(found: pd.DataFrame, label: str, cost: str) -> str:
     value = found[cost][label]
-    return f"{value:.3g} G" if cost == OPERATIONS else f"{value / 1e6:.3g} million"
+    return f"{value:.3g} G" if cost == OPERATIONS else f"{value:,.0f}"
 
 
 def _cheapest_tie(groups: Groups, found: pd.DataFrame, score: str) -> list[str]:
@@ -113,17 +114,15 @@ def _cheapest_tie(groups: Groups, found: pd.DataFrame, score: str) -> list[str]:
         return [f"- The best mean {score} is that of **{best}** ({found[score][best]}){fewer}."]
     share = operations[cheapest] / operations[best]
     return [
-        f"- The best mean {score} is that of **{best}**; with {share:.0%} of its multiply-adds **{cheapest}** is not "
-        f"shown to be worse ({found[score][cheapest]} against {found[score][best]})."
+        f"- The best mean {score} is that of **{best}** ({found[score][best]}); with {100 * share:.0f}\u00a0% of its "
+        f"multiply-adds **{cheapest}** is not shown to be worse ({found[score][cheapest]})."
     ]
 
 
 def _devices(groups: Groups) -> list[str]:
     """Where the speeds were measured; rows measured in different places are not to be compared."""
     found = dict.fromkeys(
-        f"{run.meta.get('device', 'a device not noted')}, {run.config.threads} threads"
-        for group in groups.values()
-        for run in group
+        f"{run.meta['device']}, {run.config.threads} threads" for group in groups.values() for run in group
     )
     text = f"- Speed and memory were measured on {_listed(list(found))}"
     return [f"{text}, so those of different rows cannot be compared." if len(found) > 1 else f"{text}."]

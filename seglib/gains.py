@@ -61,9 +61,9 @@ def of_false_positives(found: pd.DataFrame):
         return words.markdown(f"Whether fine-tuning removes false positives: {wrong['effect']} for a verdict.")
     tuned, frozen, gap = (_percent(wrong[name]) for name in ("fine-tuned", "frozen", "difference"))
     return words.markdown(
-        f"Fine-tuning {says[wrong['effect']]}: {tuned} of an image's pixels are called foreground wrongly, with the "
-        f"encoder frozen {frozen} (difference {gap}, p {stats.p_text(wrong['p_holm'])} after Holm over the table). "
-        f"Recall: {recall['fine-tuned']} against {recall['frozen']}; {also[recall['effect']]}."
+        f"Fine-tuning {says[wrong['effect']]}: {tuned} % of an image's pixels are called foreground wrongly, with the "
+        f"encoder frozen {frozen} % (difference {gap} percentage points, p {stats.p_text(wrong['p_holm'])} after Holm "
+        f"over the table). Recall: {recall['fine-tuned']} against {recall['frozen']}; {also[recall['effect']]}."
     )
 
 
@@ -71,8 +71,8 @@ _UNSHOWN = "is not shown to change false positives"
 
 
 def _percent(cell: stats.Estimate) -> str:
-    """`1.2 % (1.0 % to 1.4 %)`."""
-    mean, low, high = (f"{100 * end:.2f} %" for end in (cell.mean, cell.low, cell.high))
+    """`1.20 (1.00 to 1.40)`: a share as per cent."""
+    mean, low, high = (f"{100 * end:.2f}" for end in (cell.mean, cell.low, cell.high))
     return f"{mean} ({low} to {high})"
 
 

@@ -22,9 +22,9 @@ def of(values: Mapping) -> Rows:
     """
     if "dataset" not in values or not values.keys() & {"model", "architectures"}:
         return {}
-    rows = models_of(values) if "losses" not in values else {}
+    rows = frozen(values) | (models_of(values) if "losses" not in values else {})
     for part in (
-        frozen, encoder_rates, losses, coefficient_rates, overfitted, rates, momenta, reused, toggles, faults, control
+        encoder_rates, losses, coefficient_rates, overfitted, rates, momenta, reused, toggles, faults, control
     ):  # fmt: skip
         rows |= part(values)
     return rows

@@ -1,6 +1,7 @@
 """Charts of what accuracy costs: scores against sizes and operations, and against the encoder's learning rate."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -60,15 +61,19 @@ def _places(table: pd.DataFrame, cost: str) -> dict[str, float]:
 
 def _limits(places: Mapping[str, float]) -> tuple[float, float]:
     low, high = min(places.values()), max(places.values())
-    room = max(0.12 * np.log10(high / low), 0.2)
+    room = max(0.12 * np.log10(high / low), 0.2, (1 - np.log10(high / low)) / 2)  # a decade at least
     return low * 10**-room, high * 10**room
 
 
 def _decades(axis: Axes) -> None:
     axis.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_minor_locator(ticker.NullLocator())
-    axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_major_formatter(ticker.FuncFormatter(_short))
     axis.grid(True, axis="x", alpha=0.3)
+
+
+def _short(value: float, _: int) -> str:
+    return ticker.EngFormatter(sep=" ")(value) if value >= 1000 else f"{value:g}"
 
 
 def _joined(axis: Axes, rows: pd.DataFrame, places: Mapping, score: str, markers: Mapping[str, str]) -> None:
@@ -84,33 +89,38 @@ def _joined(axis: Axes, rows: pd.DataFrame, places: Mapping, score: str, markers
 
 def _name(axis: Axes, points: Mapping[str, tuple], networks: pd.Series) -> None:
     """Each network's name beside the highest of its points, where it covers neither a point nor another name."""
-    figure = axis.figure
-    taken = [box for x, cell in points.values() for box in _occupied(axis, x, cell)]
-    for network in dict.fromkeys(networks):
-        x, cell = max((points[label] for label in networks.index[networks == network]), key=lambda p: p[1].mean)
+    figure, rows = axis.figure, {network: list(part.index) for network, part in networks.groupby(networks, sort=False)}
+    taken = [box for labels in rows.values() for box in _occupied(axis, [points[label] for label in labels])]
+    for network, labels in rows.items():
+        x, cell = max((points[label] for label in labels), key=lambda point: point[1].mean)
         text = axis.annotate(
             network.replace(" (", "\n("), (x, cell.mean), (0, 0), textcoords="offset points", ha="center", va="center",
             fontsize=8, linespacing=0.95, arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.7, "shrinkB": 4},
         )  # fmt: skip
         text.set_in_layout(False)
         size = text.get_window_extent(figure.canvas.get_renderer()).size
-        offset, box = _free(axis.transData.transform((x, cell.mean)), size, taken, axis.bbox, figure.dpi / 72)
+        radius, offset, box = _free(axis.transData.transform((x, cell.mean)), size, taken, axis.bbox, figure.dpi / 72)
         text.set_position(offset)
+        text.arrow_patch.set_visible(radius > RADII[1])  # near its point a name needs no line to it
         taken.append(box)
 
 
-def _occupied(axis: Axes, x: float, cell) -> list[Bbox]:
-    """What a point and its interval cover, in pixels."""
-    centre = axis.transData.transform((x, cell.mean))
-    boxes = [Bbox([centre - 7, centre + 7])]
-    if cell.low < cell.high:
-        ends = axis.transData.transform([(x, cell.low), (x, cell.high)])
-        boxes.append(Bbox([ends[0] - 3, ends[1] + 3]))
+def _occupied(axis: Axes, points: Sequence[tuple]) -> list[Bbox]:
+    """What a network's points, their intervals and the line that joins them cover, in pixels."""
+    boxes, centres = [], axis.transData.transform([(x, cell.mean) for x, cell in points])
+    for (x, cell), centre in zip(points, centres, strict=True):
+        boxes.append(Bbox([centre - 7, centre + 7]))
+        if cell.low < cell.high:
+            ends = axis.transData.transform([(x, cell.low), (x, cell.high)])
+            boxes.append(Bbox([ends[0] - 3, ends[1] + 3]))
+    for start, end in pairwise(centres):
+        steps = np.linspace(start, end, 2 + int(np.abs(end - start).max() / 6))
+        boxes += [Bbox([step - 2, step + 2]) for step in steps]
     return boxes
 
 
 def _free(point: np.ndarray, size: np.ndarray, taken: Sequence[Bbox], within: Bbox, scale: float) -> tuple:
-    """The nearest place for a name of this size: its offset in points, and what it covers in pixels.
+    """The nearest place for a name of this size: its distance and offset in points, and what it covers in pixels.
 
     Where every place covers something, the one that covers least.
     """
@@ -121,7 +131,7 @@ def _free(point: np.ndarray, size: np.ndarray, taken: Sequence[Bbox], within: Bb
             centre = point + direction * (radius * scale + size / 2 * np.abs(direction))
             box = Bbox([centre - size / 2 - 2, centre + size / 2 + 2])
             covered = sum(_common(box, other) for other in taken) + box.width * box.height - _common(box, within)
-            tried.append((covered, (centre - point) / scale, box))
+            tried.append((covered, radius, (centre - point) / scale, box))
             if covered < 1:
                 return tried[-1][1:]
     return min(tried, key=lambda found: found[0])[1:]
@@ -158,10 +168,11 @@ def against_rate(table: pd.DataFrame, score: str) -> Figure | None:
 
 
 def _intervals_at(axis: Axes, x: np.ndarray, cells: pd.Series) -> None:
-    """Means joined by a line, their intervals, and their values beside them."""
+    """Means joined by a line, their intervals, and their values above these."""
     axis.plot(x, [cell.mean for cell in cells], "o-", color=PALETTE[0], ms=7)
     for place, cell in zip(x, cells, strict=True):
         if cell.low < cell.high:
             axis.plot([place] * 2, [cell.low, cell.high], color=PALETTE[0], lw=1.5)
+        top = np.nanmax([cell.mean, cell.high])
         text = f"{cell.mean:.{cell.digits}f}"
-        axis.annotate(text, (place, cell.mean), (8, 5), textcoords="offset points", fontsize=8)
+        axis.annotate(text, (place, top), (0, 5), textcoords="offset points", fontsize=8, ha="center")

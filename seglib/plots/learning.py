@@ -26,6 +26,8 @@ def curves_of_rows(histories: Histories, columns: Sequence[str] = ("val_loss", "
         _finish(axis, column)
         _names_at_ends(axis, {label: seeds[0][0] for label, seeds in histories.items()}, column)
     axes[-1, 0].set_xlabel("epoch")
+    if len(networks := {_network(label) for label in histories}) == 1:
+        figure.suptitle(*networks, fontsize=10, fontweight="bold")
     return figure
 
 
@@ -33,7 +35,7 @@ def curves_by_network(histories: Histories, column: str = "val_dice") -> Figure:
     """A panel per network with its rows, all other rows in grey behind them; seeds but the first are faint."""
     networks: dict[str, list[str]] = {}
     for label in histories:
-        networks.setdefault(label.partition(",")[0], []).append(label)
+        networks.setdefault(_network(label), []).append(label)
     across = min(COLUMNS, len(networks))
     down = -(-len(networks) // across)
     size = (WIDTH if across == COLUMNS else WIDTH * across / 2, 2.5 * down)
@@ -45,7 +47,7 @@ def curves_by_network(histories: Histories, column: str = "val_dice") -> Figure:
         for label in labels:
             _lines(axis, label, histories[label], column)
         _finish(axis, column)
-        axis.set_title(wrapped(network), fontsize=9)
+        axis.set_title(network.replace(" (", "\n("), fontsize=9)
         axis.legend(fontsize=7, loc="best")
     for axis in axes.flat[len(networks) :]:
         axis.set_visible(False)
@@ -56,13 +58,17 @@ def curves_by_network(histories: Histories, column: str = "val_dice") -> Figure:
     return figure
 
 
+def _network(label: str) -> str:
+    return label.partition(",")[0]
+
+
 def _lines(axis: Axes, label: str, seeds: Sequence[tuple[pd.DataFrame, int]], column: str) -> None:
     colour, dash = colours([label])[label], dashes([label])[label]
     for i, (history, best) in enumerate(seeds):
         name = {"label": label.partition(", ")[2] or label} if i == 0 else {"alpha": 0.35, "lw": 0.8}
         axis.plot(history["epoch"], history[column], color=colour, ls=dash, **name)
         if i == 0:
-            axis.plot(best, history[column].iloc[best - 1], "o", mfc="none", mec="black", ms=7)
+            axis.plot(best, history[column].iloc[best - 1], "o", mfc="none", mec="black", ms=7, clip_on=False)
 
 
 def _finish(axis: Axes, column: str) -> None:
@@ -78,12 +84,12 @@ def _names_at_ends(axis: Axes, histories: Mapping[str, pd.DataFrame], column: st
     step = (high - low) * 0.16 * 2.6 / axis.figure.get_size_inches()[1] * len(axis.figure.axes)
     heights = spread(np.array(list(ends.values())), step, low, high)
     right = max(history["epoch"].iloc[-1] for history in histories.values())
+    alone = len({_network(label) for label in histories}) == 1
     for (label, end), height in zip(ends.items(), heights, strict=True):
-        x = histories[label]["epoch"].iloc[-1]
         axis.annotate(
-            wrapped(label), (x, end), (1.03, height), textcoords=axis.get_yaxis_transform(), fontsize=8, va="center",
-            color=colours([label])[label], annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colours([label])[label], "lw": 0.6, "alpha": 0.6, "shrinkB": 0},
+            wrapped((label.partition(", ")[2] if alone else "") or label), (histories[label]["epoch"].iloc[-1], end),
+            (1.03, height), textcoords=axis.get_yaxis_transform(), fontsize=8, va="center", annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colours([label])[label], "shrinkB": 0, "relpos": (0, 0.5)},
         )  # fmt: skip
     axis.set_xlim(right=right)
 
