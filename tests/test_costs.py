@@ -8,7 +8,7 @@ import pytest
 import stored
 
 from seglib import costs
-from seglib.plots import cost, learning
+from seglib.plots import cost, learning, sheets
 from seglib.stats import Estimate
 
 
@@ -95,3 +95,32 @@ def test_heights_move_apart_as_little_as_they_can():
     assert found == pytest.approx([0.4, 0.6, 0.9])
     assert learning.spread(np.array([1.0, 1.0]), 0.2, 0, 1) == pytest.approx([0.8, 1.0])
     assert learning.spread(np.zeros(11), 0.5, 0, 1) == pytest.approx(np.linspace(0, 1, 11))  # no more room than that
+
+
+def test_a_label_comes_apart_at_the_comma_that_is_in_no_bracket():
+    assert sheets.network_and_row("net (c=[8, 4] d=1), augmented, frozen") == (
+        "net (c=[8, 4] d=1)",
+        "augmented, frozen",
+    )
+    assert sheets.network_and_row("net") == ("net", "")
+    assert sheets._narrow("segnet_attention_atrous (width=0.25)", "frozen").split("\n") == [
+        "segnet_", "attention_", "atrous", "(width=0.25)", "frozen"]  # fmt: skip
+
+
+@pytest.mark.parametrize(("models", "figures"), [(1, [1]), (5, [5]), (6, [3, 3]), (18, [5, 5, 4, 4])])
+def test_many_models_are_spread_over_figures(models, figures):
+    images, masks = np.zeros((2, 3, 8, 8), np.uint8), np.zeros((2, 8, 8), np.uint8)
+    preds = {f"net{i}, frozen": np.zeros((2, 8, 8), bool) for i in range(models)}
+    found = sheets.sheets_of_models(images, masks, preds, ["a", "b"])
+    assert [len(figure.axes) // 2 - 2 for figure in found] == figures
+
+
+@pytest.mark.parametrize("column", ["val_dice", "val_loss"])
+def test_learning_curves_have_a_panel_per_network_and_a_ring_per_row(column):
+    history = pd.DataFrame({"epoch": [1, 2], "val_dice": [0.1, 0.2], "val_loss": [0.9, 0.8]})
+    runs = {f"{net}, {row}": [(history, 2), (history, 1)] for net in "ab" for row in ("frozen", "tuned")}
+    panels = [axis for axis in learning.curves_by_network(runs, column).axes if axis.get_visible()]
+    rings = [line.get_xdata().tolist() for line in panels[0].lines if line.get_marker() == "o"]
+    assert [axis.get_title() for axis in panels] == ["a", "b"] and rings == [[2], [2]]
+    (loss, dice) = learning.curves_of_rows(runs).axes
+    assert {text.get_text() for text in dice.texts} == set(runs) and len(loss.texts) == 4

@@ -6,7 +6,7 @@ from seglib.plots.data import areas, augmentations, class_balance, means, odd, p
 from seglib.plots.learning import curves_by_network, curves_of_rows
 from seglib.plots.pictures import gallery, models_on_images, predictions
 from seglib.plots.scores import bars_per_model, curves, curves_by_model, radar, side_by_side
-from seglib.plots.sheets import sheets
+from seglib.plots.sheets import sheets_of_models
 from seglib.plots.style import assign_colours
 from seglib.plots.verdicts import differences, intervals
 
@@ -33,7 +33,7 @@ __all__ = [
     "radar",
     "reliability",
     "samples",
-    "sheets",
+    "sheets_of_models",
     "side_by_side",
     "thresholds",
 ]

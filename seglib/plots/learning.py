@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seglib.plots.sheets import network_and_row
 from seglib.plots.style import GREY, WIDTH, colours, dashes, wrapped
 
 COLUMNS = 3  # of panels
@@ -26,7 +27,7 @@ def curves_of_rows(histories: Histories, columns: Sequence[str] = ("val_loss", "
         _finish(axis, column)
         _names_at_ends(axis, {label: seeds[0][0] for label, seeds in histories.items()}, column)
     axes[-1, 0].set_xlabel("epoch")
-    if len(networks := {_network(label) for label in histories}) == 1:
+    if len(networks := {network_and_row(label)[0] for label in histories}) == 1:
         figure.suptitle(*networks, fontsize=10, fontweight="bold")
     return figure
 
@@ -35,7 +36,7 @@ def curves_by_network(histories: Histories, column: str = "val_dice") -> Figure:
     """A panel per network with its rows, all other rows in grey behind them; seeds but the first are faint."""
     networks: dict[str, list[str]] = {}
     for label in histories:
-        networks.setdefault(_network(label), []).append(label)
+        networks.setdefault(network_and_row(label)[0], []).append(label)
     across = min(COLUMNS, len(networks))
     down = -(-len(networks) // across)
     size = (WIDTH if across == COLUMNS else WIDTH * across / 2, 2.5 * down)
@@ -58,14 +59,10 @@ def curves_by_network(histories: Histories, column: str = "val_dice") -> Figure:
     return figure
 
 
-def _network(label: str) -> str:
-    return label.partition(",")[0]
-
-
 def _lines(axis: Axes, label: str, seeds: Sequence[tuple[pd.DataFrame, int]], column: str) -> None:
     colour, dash = colours([label])[label], dashes([label])[label]
     for i, (history, best) in enumerate(seeds):
-        name = {"label": label.partition(", ")[2] or label} if i == 0 else {"alpha": 0.35, "lw": 0.8}
+        name = {"label": network_and_row(label)[1] or label} if i == 0 else {"alpha": 0.35, "lw": 0.8}
         axis.plot(history["epoch"], history[column], color=colour, ls=dash, **name)
         if i == 0:
             axis.plot(best, history[column].iloc[best - 1], "o", mfc="none", mec="black", ms=7, clip_on=False)
@@ -84,10 +81,10 @@ def _names_at_ends(axis: Axes, histories: Mapping[str, pd.DataFrame], column: st
     step = (high - low) * 0.16 * 2.6 / axis.figure.get_size_inches()[1] * len(axis.figure.axes)
     heights = spread(np.array(list(ends.values())), step, low, high)
     right = max(history["epoch"].iloc[-1] for history in histories.values())
-    alone = len({_network(label) for label in histories}) == 1
+    alone = len({network_and_row(label)[0] for label in histories}) == 1
     for (label, end), height in zip(ends.items(), heights, strict=True):
         axis.annotate(
-            wrapped((label.partition(", ")[2] if alone else "") or label), (histories[label]["epoch"].iloc[-1], end),
+            wrapped((network_and_row(label)[1] if alone else "") or label), (histories[label]["epoch"].iloc[-1], end),
             (1.03, height), textcoords=axis.get_yaxis_transform(), fontsize=8, va="center", annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colours([label])[label], "shrinkB": 0, "relpos": (0, 0.5)},
         )  # fmt: skip

@@ -13,16 +13,28 @@ MOST = 5  # models in a figure
 LETTERS = 16  # of a name's line above its column
 
 
-def sheets(images, masks, preds: Mapping[str, np.ndarray], titles: Sequence[str]) -> list[Figure]:
-    """Figures of `models_on_images`, each of MOST models or fewer; arguments as there."""
-    labels = list(preds)
-    parts = np.array_split(np.arange(len(labels)), -(-len(labels) // MOST))
-    return [
-        models_on_images(images, masks, {_narrow(labels[i]): preds[labels[i]] for i in part}, titles) for part in parts
+def sheets_of_models(images, masks, preds: Mapping[str, np.ndarray], titles: Sequence[str]) -> list[Figure]:
+    """Figures of `models_on_images`, each of MOST models or fewer; arguments as there.
+
+    Rows of one network alone are named without it.
+    """
+    alone = len({network_and_row(label)[0] for label in preds}) == 1
+    named = [
+        (_narrow(*(("", row) if alone and row else (network, row))), preds[label])
+        for label, (network, row) in ((label, network_and_row(label)) for label in preds)
     ]
+    parts = np.array_split(np.arange(len(named)), -(-len(named) // MOST))
+    return [models_on_images(images, masks, dict(named[i] for i in part), titles) for part in parts]
 
 
-def _narrow(label: str) -> str:
+def network_and_row(label: str) -> tuple[str, str]:
+    """`net (channels=[8, 4]), frozen` → `net (channels=[8, 4])`, `frozen`: apart at the first comma not in brackets."""
+    network, row = re.fullmatch(r"([^,(]*(?:\(.*?\))?)(?:, (.*))?", label).groups()
+    return network, row or ""
+
+
+def _narrow(network: str, row: str) -> str:
     """A name on short lines, broken at blanks and after underscores."""
-    lines = [textwrap.wrap(re.sub("_", "_\u200b ", line), LETTERS) for line in label.split(", ")]
-    return "\n".join(re.sub("_\u200b ?", "_", line) for part in lines for line in part)
+    words = [re.sub("_", "_\u200b ", part) for part in (network, row) if part]
+    lines = [line for part in words for line in textwrap.wrap(part, LETTERS)]
+    return "\n".join(re.sub("_\u200b ?", "_", line) for line in lines)
