@@ -66,12 +66,19 @@ def show(study: str, name: str, groups: Groups, score: str = "Dice", scored: Seq
 
 def of_faults(groups: Groups, score: str = "Dice", scored: Sequence[str] = ()):
     """What each fault did, in words."""
+    found = table(groups, score, scored)
+    corrected = f" after Holm over {len(found)} faults" if len(found) > 1 else ""
     lines = [
         f"- As reported (*{row['fault']}*), **{row['row']}** has a {score} of {row['as reported']} instead of "
-        f"{row['corrected']}: {row['effect']} (difference {row['difference']}, p {stats.p_text(row['p_holm'])})."
-        for _, row in table(groups, score, scored).iterrows()
+        f"{row['corrected']}: {row['effect']} (difference {row['difference']}{_p(row['p_holm'], corrected)})."
+        for _, row in found.iterrows()
     ]
     return words.markdown("\n".join(lines) or "No fault of a report is switched on.")
+
+
+def _p(p: float, corrected: str) -> str:
+    """`, p = 0.02 after Holm over 2 faults`, or nothing where nothing was tested."""
+    return "" if np.isnan(p) else f", p {stats.p_text(p)}{corrected}"
 
 
 def effect(compared: stats.Comparison, p: float) -> str:

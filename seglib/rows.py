@@ -242,9 +242,10 @@ def corrected(label: str) -> str:
 
 
 def labels(study: str) -> list[str]:
-    """All labels of a study in the order of its notebooks, each once; none for one that has no folder in params/."""
+    """All labels of a study in the order of its notebooks, rows with a fault last, each once; none for one that has no
+    folder in params/."""
     name = study.partition("@")[0]
     if name not in params.studies():
         return []
     found = [label for values in params.read(name).notebooks.values() for label in of(values)]
-    return list(dict.fromkeys(found))
+    return sorted(dict.fromkeys(found), key=lambda label: FAULT in label)

@@ -86,7 +86,7 @@ def _names_at_ends(axis: Axes, histories: Mapping[str, pd.DataFrame], column: st
         axis.annotate(
             wrapped((network_and_row(label)[1] if alone else "") or label), (histories[label]["epoch"].iloc[-1], end),
             (1.03, height), textcoords=axis.get_yaxis_transform(), fontsize=8, va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colours([label])[label], "shrinkB": 0, "relpos": (0, 0.5)},
+            arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.6, "ls": ":", "shrinkB": 0, "relpos": (0, 0.5)},
         )  # fmt: skip
     axis.set_xlim(right=right)
 
