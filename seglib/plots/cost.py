@@ -11,10 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from seglib.plots.sheets import stacked
 from seglib.plots.style import PALETTE, WIDTH, colours
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # of a network's rows, the same for all networks
 APART = 0.012  # of an axis' length: rows of equal cost are drawn so far from each other
+NAME = 22  # letters of a line of a network's options
 RADII = (10, 18, 28, 40, 54, 70, 90)  # points from a point to its name; the nearest free place is taken
 ANGLES = np.deg2rad([90, 270, 0, 180, 45, 135, 315, 225, 68, 112, 248, 292])
 
@@ -94,7 +96,7 @@ def _name(axis: Axes, points: Mapping[str, tuple], networks: pd.Series) -> None:
     for network, labels in rows.items():
         x, cell = max((points[label] for label in labels), key=lambda point: point[1].mean)
         text = axis.annotate(
-            network.replace(" (", "\n("), (x, cell.mean), (0, 0), textcoords="offset points", ha="center", va="center",
+            stacked(network, NAME), (x, cell.mean), (0, 0), textcoords="offset points", ha="center", va="center",
             fontsize=8, linespacing=0.95, arrowprops={"arrowstyle": "-", "color": "0.6", "lw": 0.7, "shrinkB": 4},
         )  # fmt: skip
         text.set_in_layout(False)

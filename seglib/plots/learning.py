@@ -8,10 +8,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seglib.plots.sheets import network_and_row
+from seglib.plots.sheets import network_and_row, stacked
 from seglib.plots.style import GREY, WIDTH, colours, dashes, wrapped
 
 COLUMNS = 3  # of panels
+TITLE = 28  # letters of a panel title's line
 AXES = {"train_loss": "training loss", "val_loss": "validation loss", "val_dice": "validation Dice"}
 
 Histories = Mapping[str, Sequence[tuple[pd.DataFrame, int]]]  # label → (history, chosen epoch), one for each seed
@@ -48,7 +49,7 @@ def curves_by_network(histories: Histories, column: str = "val_dice") -> Figure:
         for label in labels:
             _lines(axis, label, histories[label], column)
         _finish(axis, column)
-        axis.set_title(network.replace(" (", "\n("), fontsize=9)
+        axis.set_title(stacked(network, TITLE), fontsize=9)
         axis.legend(fontsize=7, loc="best")
     for axis in axes.flat[len(networks) :]:
         axis.set_visible(False)

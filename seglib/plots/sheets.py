@@ -33,6 +33,12 @@ def network_and_row(label: str) -> tuple[str, str]:
     return network, row or ""
 
 
+def stacked(network: str, letters: int) -> str:
+    """A network's name, and below it its options on lines of about so many letters."""
+    name, options = re.fullmatch(r"([^(]*?)(?: (\(.*))?", network).groups()
+    return "\n".join([name, *textwrap.wrap(options or "", letters)])
+
+
 def _narrow(network: str, row: str) -> str:
     """A name on short lines, broken at blanks and after underscores."""
     words = [re.sub("_", "_\u200b ", part) for part in (network, row) if part]
