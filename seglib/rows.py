@@ -116,11 +116,8 @@ def frozen(values: Mapping) -> Rows:
     config = params.to_config(values)
     if config.encoder == "frozen":
         raise ValueError("encoder is frozen, so nothing is fine-tuned; set encoder: fine_tune, or run notebook 02")
-    before = config.with_(**FROZEN, start_from="")
+    before = config.with_(encoder="frozen", encoder_lr=None, decoder_lr=None, start_from="")
     return {runs.label(before): before}
-
-
-FROZEN = {"encoder": "frozen", "encoder_lr": None, "decoder_lr": None}
 
 
 def encoder_rates(values: Mapping) -> Rows:
@@ -242,8 +239,7 @@ def corrected(label: str) -> str:
 
 
 def labels(study: str) -> list[str]:
-    """All labels of a study in the order of its notebooks, rows with a fault last, each once; none for one that has no
-    folder in params/."""
+    """All labels of a study, each once, in the order of its notebooks, rows with a fault last; none without params/."""
     name = study.partition("@")[0]
     if name not in params.studies():
         return []
