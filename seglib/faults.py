@@ -48,7 +48,7 @@ def table(groups: Groups, score: str = "Dice", scored: Sequence[str] = ()) -> pd
         {
             "row": label, "fault": fault, "corrected": stats.estimate(right, scores.span(run, score)),
             "as reported": stats.estimate(wrong, scores.span(run, score)), "difference": c.difference, "p_holm": p,
-            "effect": _effect(c, p),
+            "effect": effect(c, p),
         }
         for (label, fault, right, wrong, run), c, p in zip(found, compared, corrected, strict=True)
     ]  # fmt: skip
@@ -64,7 +64,25 @@ def show(study: str, name: str, groups: Groups, score: str = "Dice", scored: Seq
     return tables.show(found, study, name) if len(found) else words.markdown("No fault of a report is switched on.")
 
 
-def _effect(compared: stats.Comparison, p: float) -> str:
+def of_faults(groups: Groups, score: str = "Dice", scored: Sequence[str] = ()):
+    """What each fault did, in words."""
+    found = table(groups, score, scored)
+    corrected = f" after Holm over {len(found)} faults" if len(found) > 1 else ""
+    lines = [
+        f"- As reported (*{row['fault']}*), **{row['row']}** has a {score} of {row['as reported']} instead of "
+        f"{row['corrected']}: {row['effect']} (difference {row['difference']}{_p(row['p_holm'], corrected)})."
+        for _, row in found.iterrows()
+    ]
+    return words.markdown("\n".join(lines) or "No fault of a report is switched on.")
+
+
+def _p(p: float, corrected: str) -> str:
+    """`, p = 0.02 after Holm over 2 faults`, or nothing where nothing was tested."""
+    return "" if np.isnan(p) else f", p {stats.p_text(p)}{corrected}"
+
+
+def effect(compared: stats.Comparison, p: float) -> str:
+    """Higher or lower where shown after correction (p), else that no difference is, or that images are too few."""
     gap = compared.difference
     if compared.images < stats.MIN_IMAGES:
         return pairwise.FEW

@@ -83,6 +83,18 @@ def disagreements(first: Run, last: Run, count: int, score: str = "Dice") -> tup
     return rows, [f"{frame['image'][i]}\n{score} {frame['a'][i]:.3f} → {frame['b'][i]:.3f}" for i in rows]
 
 
+def gains(first: Run, last: Run, count: int, score: str = "Dice") -> tuple[list[int], list[str]]:
+    """Positions of the test images where the last run gains most on the first, in between, and least (or loses), up to
+    `count` of each, and their titles."""
+    pairwise.assert_comparable({"first": [first], "last": [last]})
+    a, b = (scores.per_image(run) for run in (first, last))
+    found = extremes(a[["image"]].assign(gain=b[score] - a[score]), count, "gain")
+    kinds = {"largest gain": found["best"][::-1], "median gain": found["median"], "smallest gain": found["worst"]}
+    chosen = [(kind, i) for kind, rows in kinds.items() for i in rows]
+    texts = [f"{kind}\n{a['image'][i]}\n{score} {a[score][i]:.3f} → {b[score][i]:.3f}" for kind, i in chosen]
+    return [i for _, i in chosen], texts
+
+
 def failures(group: Sequence[Run]) -> pd.DataFrame:
     """Where failures gather: one row per third of the images by size, per contact with the edge, and for all.
 

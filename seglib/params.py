@@ -16,7 +16,14 @@ REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may 
     "figures": ({"label", "score", "value", "source"}, {"ours", "also_said"}),
     "claims": ({"text", "source", "better", "worse", "metric"}, {"note", "alike"}),
 }
-MAY_BE_EMPTY = {"encoder_rates", "rates", "momenta", "coefficients", "control_seeds"}  # lists of what is tried, or not
+MAY_BE_EMPTY = {
+    "encoder_rates",
+    "scored_faults",
+    "rates",
+    "momenta",
+    "coefficients",
+    "control_seeds",
+}  # lists of what is tried, or not
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 
 

@@ -207,14 +207,19 @@ def recorded(study: str) -> dict[str, list[Run]]:
 
 def are_recorded(study: str, notebook: str) -> bool:
     """Whether all runs that a notebook of a study shows are in the store (true for one that shows none)."""
-    return all(
-        find(key)
+    return all(map(find, recorded_by(study, notebook)))
+
+
+def recorded_by(study: str, notebook: str) -> set[str]:
+    """The keys of all runs that a notebook of a study has recorded."""
+    return {
+        key
         for file, content in _records(study)
         for groups in content.values()
         for keys in groups.values()
         for key in keys
         if file == _record_file(study, notebook)
-    )
+    }
 
 
 def has_records(study: str) -> bool:

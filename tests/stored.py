@@ -37,6 +37,7 @@ def store(key, probs, data, border="", bands=None, loss=None, history=(), parame
     atomic.write(folder / "config.json", json.dumps({"config": values.__dict__}))
     counts = {"total": parameters, "trainable": parameters}
     meta = {"best_epoch": 1, "parameters": counts, "note": "a note", "seconds_per_epoch": 9.0}
+    meta |= {"images_per_second": 50.0, "peak_memory_mb": 700, "device": "a device"}
     seal.write(folder, meta)
     return runs.Run(folder)
 

@@ -16,6 +16,13 @@ def test_a_fault_is_compared_with_the_row_it_is_in():
     assert set(table["row"]) == {"net"}
 
 
+def test_what_a_fault_did_is_said_with_both_scores():
+    right, wrong = stored.model("right", 0.2), stored.model("wrong", 0.5)
+    text = faults.of_faults({"net": right, f"net{rows.FAULT}torn masks": wrong}).data
+    assert f"**net** has a Dice of {scores.estimate(wrong, 'Dice')} instead of" in text and ": lower (" in text
+    assert faults.of_faults({"net": right}).data == "No fault of a report is switched on."
+
+
 def test_a_fault_of_scoring_is_measured_on_the_same_runs():
     net = stored.model("net", 0.4)
     fault = f"averaged per batch of {faults.BATCH}"

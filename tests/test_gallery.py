@@ -86,3 +86,14 @@ def test_background_does_not_hide_that_a_class_was_missed():
                        stored.dataset(masks, "multiclass", ("background", "a")))  # fmt: skip
     assert scores.values(run, "IoU").min() > gallery.FAILURE
     assert gallery.failures([run])["failed"]["all"] == 1
+
+
+def test_gains_come_largest_first_and_name_both_scores():
+    masks = torch.zeros(3, 24, 24, dtype=torch.uint8)
+    masks[:, :4] = 1  # four of 24 rows
+    first, last = (masks[:, None].float().clone() for _ in range(2))
+    first[0], last[1, :, 2:] = 0, 0  # image 0: 0 → 1; image 1: 1 → 2/3; image 2 stays
+    runs = [stored.store(name, probs, stored.dataset(masks)) for name, probs in (("a", first), ("b", last))]
+    positions, titles = gallery.gains(*runs, 2)
+    assert positions == [0, 2, 1]
+    assert titles[0] == "largest gain\nimage 000\nDice 0.000 → 1.000" and titles[2].endswith("Dice 1.000 → 0.667")

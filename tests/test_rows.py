@@ -43,6 +43,40 @@ def test_further_rows_are_named_after_the_network_they_have():
     ]
 
 
+def test_the_frozen_row_beside_fine_tuning_is_notebook_02_s_run():
+    values = BASE | {"encoder_rates": [], "encoder_lr": 1e-5, "decoder_lr": 1e-4, "feature_views": 3}
+    first, second = rows.of(values).items()
+    assert first == ("mobilenetv2_decoder, frozen", params.to_config(BASE).with_(encoder="frozen", feature_views=3))
+    assert second[0] == "mobilenetv2_decoder, fine-tuned" and second[1].encoder_lr == 1e-5
+    with pytest.raises(ValueError, match="nothing is fine-tuned; set encoder: fine_tune"):
+        rows.frozen(values | {"encoder": "frozen", "encoder_lr": None})
+
+
+def test_an_encoder_s_rate_of_0_is_a_frozen_encoder_all_else_as_in_the_sweep():
+    values = BASE | {"encoder_rates": [0, 1e-6, 1e-4], "sweep": {"model": "segnet_attention", "epochs": 4}}
+    found = rows.encoder_rates(values)
+    assert list(found) == [f"segnet_attention, encoder_lr {rate}" for rate in ("0", "1e-06", "0.0001")]
+    fixed, *others = found.values()
+    assert [row.encoder_lr for row in others] == [1e-6, 1e-4] and {row.encoder for row in others} == {"fine_tune"}
+    assert fixed == others[0].with_(encoder="frozen", encoder_lr=None) and fixed.epochs == 4
+
+
+@pytest.mark.parametrize("study", ["demo", "isic2016"])
+def test_what_training_starts_from_is_a_row_of_an_earlier_or_later_notebook(study):
+    by_notebook = {name[:2]: rows.of(values) for name, values in params.read(study).notebooks.items()}
+    frozen = next(iter(by_notebook["02"].values()))
+    assert rows.frozen(params.read(study).notebooks["03_fine_tuning"]) == {runs.label(frozen): frozen}
+    assert started(next(c for label, c in by_notebook["03"].items() if label.endswith("from the frozen run"))) == frozen
+    swept = [c for label, c in by_notebook["03"].items() if "encoder_lr" in label]
+    known = by_notebook["04"].values()
+    assert all(started(c) in known for c in swept if c.start_from) and len(swept) >= 3
+
+
+def started(config):
+    """The config of the run whose weights another starts from."""
+    return config.with_(**{"start_from": "", **config.start_from})
+
+
 @pytest.mark.parametrize(
     ("spec", "weights"),
     [
