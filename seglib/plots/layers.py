@@ -1,0 +1,56 @@
+"""One image and what is laid over it, side by side, at any opacity: what the explorers draw."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from seglib.plots.overlay import class_legend, rgba
+from seglib.plots.style import ERRORS, WIDTH, bare, class_colours
+
+TALLEST = 3.4  # inches, of a picture
+EDGE = "white"  # of the truth's outline
+
+
+class Layer(NamedTuple):
+    """What is laid over an image: a mask (H, W) or channels (C, H, W), each name's value or channel, and its colour."""
+
+    mask: np.ndarray
+    names: Mapping[str, int]
+    tints: Mapping[str, str]
+    outlined: np.ndarray | None = None  # bool (H, W): the region whose border is drawn in white
+
+
+def of_classes(mask, names: Mapping[str, int], outlined: np.ndarray | None = None) -> Layer:
+    """Classes in their colours. Args: as `Layer`."""
+    return Layer(np.asarray(mask), names, class_colours(tuple(names)), outlined)
+
+
+def of_errors(truth: np.ndarray, pred: np.ndarray, valid: np.ndarray) -> Layer:
+    """What was found, what is too much, what was missed, where pixels count: all bool (H, W)."""
+    parts = np.stack([truth & pred & valid, ~truth & pred & valid, truth & ~pred & valid])
+    return Layer(parts, {name: i for i, name in enumerate(ERRORS)}, ERRORS, truth)
+
+
+def layers(image, over: Mapping[str, Layer], opacity: float) -> Figure:
+    """The image alone, then once per layer with that laid over it; below, what the colours are.
+
+    Args: image (3, H, W) uint8; over — title → layer; opacity — of the layers, 0 (not seen) to 1.
+    """
+    image, columns = np.asarray(image).transpose(1, 2, 0), 1 + len(over)
+    side = min(TALLEST, WIDTH / columns)
+    lines = max(title.count("\n") for title in over)
+    figure = Figure(figsize=(side * columns, side + 0.6 + 0.15 * lines))
+    axes = figure.subplots(1, columns, squeeze=False)
+    for axis, (title, layer) in zip(axes[0], {"image": None, **over}.items(), strict=True):
+        axis.imshow(image)
+        axis.set_title(title, fontsize=9 if columns < 4 else 8)
+        if layer is not None:
+            axis.imshow(rgba(layer.mask, layer.names, layer.tints, opacity), interpolation="nearest")
+            if layer.outlined is not None and layer.outlined.any() and not layer.outlined.all():
+                axis.contour(layer.outlined, levels=[0.5], colors=[EDGE], linewidths=0.8)
+    bare(axes)
+    tints = {name: tint for layer in over.values() for name, tint in layer.tints.items()}
+    class_legend(figure, tints)
+    return figure
