@@ -43,7 +43,8 @@ def predicted(run: Run, splits: Dataset, row: int, threshold: float) -> np.ndarr
 
 
 def are_known(run: Run, row: int) -> bool:
-    """Whether the probabilities of a test image are in the cache already."""
+    """Whether the probabilities of a test image are in the cache already. Raises: as `check`."""
+    check(run)
     return _file(run, row // EVAL_BATCH).is_file()
 
 
@@ -60,10 +61,10 @@ def check(run: Run) -> None:
 
 def _part(run: Run, splits: Dataset, part: int) -> tuple[np.ndarray, np.ndarray]:
     """Levels (n, C or 1, H, W) uint8 and masks (n, C, H, W) bool of a batch of the test images."""
-    check(run)
+    known = are_known(run, part * EVAL_BATCH)
     file, start = _file(run, part), part * EVAL_BATCH
     masks = stored(run)[start : start + EVAL_BATCH]
-    if not file.is_file():
+    if not known:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, levels=_levels(run, splits, torch.arange(len(splits.test))[start:][:EVAL_BATCH]))
         atomic.write(file, buffer.getvalue())

@@ -40,11 +40,11 @@ class Samples:
         """
         keep = self.table["area"].between(low, high).to_numpy()
         if split is not None:
-            keep &= (self.table["split"] == split).to_numpy()
+            keep = keep & (self.table["split"] == split).to_numpy()
         if shown_class == NONE:
-            keep &= (self.table["area"] == 0).to_numpy()
+            keep = keep & (self.table["area"] == 0).to_numpy()
         elif shown_class != ANY:
-            keep &= self.shares[:, shown_class] > 0
+            keep = keep & (self.shares[:, shown_class] > 0)
         return list(np.flatnonzero(keep))
 
     def figure(self, index: int, opacity: float = OPACITY):
