@@ -4,7 +4,7 @@ import ipywidgets as widgets
 
 from seglib.data.core import SPLITS
 from seglib.explore import probabilities
-from seglib.explore.controls import BESIDE, LAYOUT, STYLE, Explorer, choice, slider
+from seglib.explore.controls import BESIDE, STYLE, Explorer, choice, slider
 from seglib.explore.predictions import ORDERS, Predictions
 from seglib.explore.samples import ANY, NONE, Samples
 from seglib.runs import Run
@@ -21,7 +21,7 @@ class SampleBrowser(Explorer):
         self.shown_class = choice("images", [*present, ("without foreground", NONE)])
         self.area = widgets.FloatRangeSlider(
             value=(0, 100), min=0, max=100, step=0.5, readout_format=".1f", description="foreground, %",
-            style=STYLE, layout=LAYOUT,
+            style=STYLE, layout={"width": "38em"},
         )  # fmt: skip
         super().__init__(widgets.HBox([self.split, self.shown_class], layout=BESIDE), self.area)
         for control in (self.split, self.shown_class, self.area):
