@@ -78,18 +78,18 @@ class Predictions:
         """
         errors = len(self.names) == 1 if errors is None else errors
         truth, valid = (t[0].numpy() for t in self._truth(row))
-        classes = exploration.foreground_classes(self.splits)
-        over = {"ground truth": layers.of_classes(self.splits.test.masks[row], classes)}
         channels = list(self.names.values())
         whole, counted = truth[channels].any(0), valid[channels].all(0)
+        classes = exploration.foreground_classes(self.splits)
+        of_truth = layers.of_truth(whole) if errors else layers.of_classes(self.splits.test.masks[row], classes)
+        over = {"ground truth": of_truth}
         for run in shown:
             pred = self.masks(run, row, threshold)
-            found = pred[channels].any(0)
-            layer = layers.of_errors(whole, found, counted) if errors else None
             dice, iou = self.scored(pred, row)
             label, _, seed = self.labels[run].rpartition(", ")
             title = f"{wrapped(label, 34)}\n{seed} · Dice {dice:.3f} · IoU {iou:.3f}"
-            over[title] = layer or layers.of_classes(pred, self.names, whole)
+            right = layers.of_errors(whole, pred[channels].any(0), counted) if errors else None
+            over[title] = right or layers.of_classes(pred, self.names, whole)
         return layers.layers(self.splits.test.images[row], over, opacity)
 
     def sentence(self, row: int, shown: Sequence[Run], threshold: float | None = None) -> str:

@@ -11,6 +11,7 @@ from seglib.plots.style import ERRORS, WIDTH, bare, class_colours
 
 TALLEST = 3.4  # inches, of a picture
 EDGE = "white"  # of the truth's outline
+TRUTH = "#F0E442"  # of the truth beside ERRORS, of which a class's colour might be one
 
 
 class Layer(NamedTuple):
@@ -27,6 +28,11 @@ def of_classes(mask, names: Mapping[str, int], outlined: np.ndarray | None = Non
     return Layer(np.asarray(mask), names, class_colours(tuple(names)), outlined)
 
 
+def of_truth(truth: np.ndarray) -> Layer:
+    """The foreground as a whole, bool (H, W), to be seen beside errors."""
+    return Layer(truth[None], {"ground truth": 0}, {"ground truth": TRUTH})
+
+
 def of_errors(truth: np.ndarray, pred: np.ndarray, valid: np.ndarray) -> Layer:
     """What was found, what is too much, what was missed, where pixels count: all bool (H, W)."""
     parts = np.stack([truth & pred & valid, ~truth & pred & valid, truth & ~pred & valid])
@@ -34,7 +40,7 @@ def of_errors(truth: np.ndarray, pred: np.ndarray, valid: np.ndarray) -> Layer:
 
 
 def layers(image, over: Mapping[str, Layer], opacity: float) -> Figure:
-    """The image alone, then once per layer with that laid over it; below, what the colours are.
+    """The image alone, then once per layer in grey with that laid over it; below, what the colours are.
 
     Args: image (3, H, W) uint8; over — title → layer; opacity — of the layers, 0 (not seen) to 1.
     """
@@ -44,7 +50,7 @@ def layers(image, over: Mapping[str, Layer], opacity: float) -> Figure:
     figure = Figure(figsize=(side * columns, side + 0.6 + 0.15 * lines))
     axes = figure.subplots(1, columns, squeeze=False)
     for axis, (title, layer) in zip(axes[0], {"image": None, **over}.items(), strict=True):
-        axis.imshow(image)
+        axis.imshow(image if layer is None else image.mean(-1), cmap="gray", vmin=0, vmax=255)
         axis.set_title(title, fontsize=9 if columns < 4 else 8)
         if layer is not None:
             axis.imshow(rgba(layer.mask, layer.names, layer.tints, opacity), interpolation="nearest")
