@@ -60,8 +60,6 @@ def lab(tmp_path, monkeypatch):
     notebook = nbformat.read(paths.NOTEBOOKS / "01_dataset_exploration.ipynb", as_version=4)
     small = nbformat.v4.new_code_cell("\n".join(f"{name} = {value}" for name, value in SMALL.items()))
     notebook.cells.insert(2, small)
-    if not any("explore.dataset" in cell.source for cell in notebook.cells):
-        notebook.cells.append(nbformat.v4.new_code_cell("from seglib import explore\nexplore.dataset(splits)"))
     nbformat.write(notebook, root / "notebooks" / "01_dataset_exploration.ipynb")
     for kind in ("CONFIG", "RUNTIME", "DATA"):
         monkeypatch.setenv(f"JUPYTER_{kind}_DIR", str(tmp_path / kind))
