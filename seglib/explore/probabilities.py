@@ -93,7 +93,7 @@ def _levels(run: Run, splits: Dataset, indices: torch.Tensor) -> np.ndarray:
     if different > DIFFERENT:
         raise ValueError(
             f"the weights of run {run.key} do not give its stored masks ({different:.1%} of pixels differ): "
-            "was its folder changed, or are these other images?"
+            "was its folder changed, are these other images, or does its device compute too differently?"
         )
     if config.task == "multiclass":
         probs = probs.amax(1, keepdim=True)
