@@ -90,7 +90,7 @@ class Predictions:
             title = f"{wrapped(label, 34)}\n{seed} · Dice {dice:.3f} · IoU {iou:.3f}"
             right = layers.of_errors(whole, pred[channels].any(0), counted) if errors else None
             over[title] = right or layers.of_classes(pred, self.names, whole)
-        return layers.layers(self.splits.test.images[row], over, opacity)
+        return layers.layers(self.splits.test.images[row], self.splits.test.names[row], over, opacity)
 
     def sentence(self, row: int, shown: Sequence[Run], threshold: float | None = None) -> str:
         """The image's name, and per run its Dice and IoU at this threshold and as the run stored them."""

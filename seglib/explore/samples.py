@@ -51,7 +51,7 @@ class Samples:
         """The image, and the image under its mask in class colours with a legend: a matplotlib figure."""
         split, row = self._place(index)
         layer = layers.of_classes(split.masks[row], self.classes)
-        return layers.layers(split.images[row], {self._title(index): layer}, opacity)
+        return layers.layers(split.images[row], self.table["image"][index], {self._title(index): layer}, opacity)
 
     def sentence(self, index: int) -> str:
         """The image's name, split, sizes, and how much of it each class covers."""

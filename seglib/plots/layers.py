@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seglib.plots.overlay import class_legend, rgba
-from seglib.plots.style import ERRORS, WIDTH, bare, class_colours
+from seglib.plots.style import ERRORS, WIDTH, bare, class_colours, wrapped
 
 TALLEST = 3.4  # inches, of a picture
 EDGE = "white"  # of the truth's outline
@@ -39,19 +39,20 @@ def of_errors(truth: np.ndarray, pred: np.ndarray, valid: np.ndarray) -> Layer:
     return Layer(parts, {name: i for i, name in enumerate(ERRORS)}, ERRORS, truth)
 
 
-def layers(image, over: Mapping[str, Layer], opacity: float) -> Figure:
+def layers(image, title: str, over: Mapping[str, Layer], opacity: float) -> Figure:
     """The image alone, then once per layer in grey with that laid over it; below, what the colours are.
 
-    Args: image (3, H, W) uint8; over — title → layer; opacity — of the layers, 0 (not seen) to 1.
+    Args: image (3, H, W) uint8, and its title; over — title → layer; opacity — of the layers, 0 (not seen) to 1.
     """
     image, columns = np.asarray(image).transpose(1, 2, 0), 1 + len(over)
     side = min(TALLEST, WIDTH / columns)
-    lines = max(title.count("\n") for title in over)
+    titles = [wrapped(title, 34), *over]
+    lines = max(text.count("\n") for text in titles)
     figure = Figure(figsize=(side * columns, side + 0.6 + 0.15 * lines))
     axes = figure.subplots(1, columns, squeeze=False)
-    for axis, (title, layer) in zip(axes[0], {"image": None, **over}.items(), strict=True):
+    for axis, text, layer in zip(axes[0], titles, (None, *over.values()), strict=True):
         axis.imshow(image if layer is None else image.mean(-1), cmap="gray", vmin=0, vmax=255)
-        axis.set_title(title, fontsize=9 if columns < 4 else 8)
+        axis.set_title(text, fontsize=9 if columns < 4 else 8)
         if layer is not None:
             axis.imshow(rgba(layer.mask, layer.names, layer.tints, opacity), interpolation="nearest")
             if layer.outlined is not None and layer.outlined.any() and not layer.outlined.all():
