@@ -15,7 +15,7 @@ import urllib.request
 import nbformat
 import pytest
 
-from seglib import paths
+from seglib import params, paths, rows
 
 START = paths.NOTEBOOKS / "README.md"
 NAMES = sorted(file.name for file in paths.NOTEBOOKS.glob("*.ipynb"))
@@ -34,8 +34,11 @@ def command(root, *more):
 
 def test_the_start_page_leads_through_the_notebooks_in_their_order():
     text = START.read_text()
-    rows = re.findall(r"^\| \[(\d\d) [^]]+\]\(([\w.]+)\) \| [^|]+\? \| [^|]+ \|$", text, re.M)
-    assert [name for _, name in rows] == NAMES and all(name.startswith(number) for number, name in rows)
+    listed = re.findall(r"^\| \[(\d\d) [^]]+\]\(([\w.]+)\) \| [^|]+\? \| (\w+) \|$", text, re.M)
+    assert [name for _, name, _ in listed] == NAMES and all(name.startswith(number) for number, name, _ in listed)
+    for _, name, trained in listed:
+        defaults = {k: value for k, (value, _) in params.parameters_cell(name.removesuffix(".ipynb")).items()}
+        assert trained == str(len(rows.of(defaults)) or "none"), name
     assert all((paths.NOTEBOOKS / link).exists() for link in re.findall(r"\]\(([^)#:]+)\)", text))
 
 
