@@ -40,8 +40,10 @@ test-all: $(READY) ## run the tests, the long ones too
 lint: $(READY) ## check style of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-lab: $(READY) ## open JupyterLab on the notebooks
-	@$(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/01_dataset_exploration.ipynb
+lab: $(READY) ## open JupyterLab on its start page; PORT=9000 for another port than 8888
+	@JUPYTER_CONFIG_PATH='$(CURDIR)/.jupyter'"$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+	  $(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url=/lab/tree/notebooks/README.md \
+	  $(if $(PORT),--ServerApp.port=$(PORT)) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 bench: $(VENV)/.bench ## measure speed beside other trainers: outputs/bench/index.html
 	@$(BIN)/python -m bench.train
