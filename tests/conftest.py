@@ -12,3 +12,14 @@ def own_folders(tmp_path, monkeypatch, tmp_path_factory):
     monkeypatch.setenv("SEGLIB_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("SEGLIB_PROGRESS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A headless Chromium for the whole session; `tests/browser.py` says what it can do."""
+    from browser import CHROMIUM, Browser
+
+    if CHROMIUM is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on PATH")
+    with Browser(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
