@@ -108,16 +108,17 @@ def result(study: Study, pages: Mapping[str, Page], whole: bool = True) -> dict:
         return {}
     families = runs.families(study.folder_name, done)
     keys = json.dumps({f: {label: [r.key for r in g] for label, g in groups.items()} for f, groups in families.items()})
-    found = dict(_measured(study.name, study.folder_name, done, keys))
+    about = params.about(study.name)
+    found = _measured(paths.outputs(), study.name, study.folder_name, done, tuple(about["contrast"]), keys)
     return found | leaderboard.compared(found, paths.report(study.folder_name), whole)
 
 
 @functools.lru_cache(maxsize=1)
-def _measured(name: str, folder: str, notebooks: tuple[str, ...], keys: str) -> dict:
-    """Computed once for the same runs; `keys` is what tells them apart."""
+def _measured(outputs: Path, name: str, folder: str, notebooks: tuple[str, ...], contrast: tuple, keys: str) -> dict:
+    """Computed once for the same runs: `outputs` and `keys` only tell them apart."""
     from seglib import leaderboard
 
-    return leaderboard.of_families(runs.families(folder, notebooks), name, params.about(name)["contrast"])
+    return leaderboard.of_families(runs.families(folder, notebooks), name, contrast)
 
 
 def _status(pages: Mapping[str, Page]) -> str:

@@ -11,6 +11,7 @@ from seglib.runs import Run
 
 FEW = 6  # models of which every pair gets a page; of more each one with the best, and the study's contrast
 DRAWN = ("Dice", "IoU")
+THUMBNAIL = 128  # px, shown at half of that
 
 Groups = Mapping[str, Sequence[Run]]
 
@@ -90,7 +91,7 @@ def _pictures(groups: Groups, best: str) -> tuple[dict[str, str], str, str]:
     start = int(first.config.task == "multiclass")
     classes = list(first.images["class"].unique())[start:]
     return {
-        label: thumbnails.outlined(test.images[i], group[0].predictions()[i, start:], classes)
+        label: thumbnails.outlined(test.images[i], group[0].predictions()[i, start:], classes, THUMBNAIL)
         for label, group in groups.items()
     }, images["image"][i], ""  # fmt: skip
 

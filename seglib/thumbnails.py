@@ -9,17 +9,18 @@ from PIL import Image, ImageColor
 
 from seglib.plots import style
 
-SIDE = 176  # px; larger images are made smaller
+SIDE = 176  # px, of the longer side: enough for a fine outline on small images, and little to store for large ones
+LINE = 2  # px, of an outline
 COLOURS = 64  # of a PNG's palette: keeps a page small
 STRENGTH = 0.55  # of a tint
 
 
-def outlined(image, planes: np.ndarray, classes: Sequence[str]) -> str:
+def outlined(image, planes: np.ndarray, classes: Sequence[str], side: int = SIDE) -> str:
     """A data URI of an image with the outline of each plane in its class's colour, as the figures have it.
 
     Args: image (3, H, W) uint8; planes (C, H, W) bool, of the foreground classes.
     """
-    picture, planes = _small(image, planes)
+    picture, planes = _sized(image, planes, side)
     for plane, colour in zip(planes, style.class_colours(classes).values(), strict=True):
         picture[_outline(plane)] = ImageColor.getrgb(colour)
     return _uri(picture)
@@ -30,7 +31,7 @@ def errors(image, truth: np.ndarray, pred: np.ndarray) -> str:
 
     Args: image (3, H, W) uint8; truth, pred (H, W) bool.
     """
-    picture, (truth, pred) = _small(image, np.stack([truth, pred]))
+    picture, (truth, pred) = _sized(image, np.stack([truth, pred]), SIDE)
     for colour, where in zip(style.ERRORS.values(), (truth & pred, ~truth & pred, truth & ~pred), strict=True):
         tinted = (1 - STRENGTH) * picture[where] + STRENGTH * np.array(ImageColor.getrgb(colour))
         picture[where] = tinted.astype(np.uint8)
@@ -38,21 +39,20 @@ def errors(image, truth: np.ndarray, pred: np.ndarray) -> str:
     return _uri(picture)
 
 
-def _small(image, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An image as (h, w, 3) and its planes, of at most SIDE pixels; writable copies."""
-    image = np.array(image).transpose(1, 2, 0)
-    share = min(1, SIDE / max(image.shape[:2]))
-    if share == 1:
-        return image, planes
-    size = tuple(round(share * side) for side in image.shape[1::-1])
-    small = [np.array(Image.fromarray(p).resize(size, Image.Resampling.NEAREST)) for p in planes]
-    return np.array(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS)), np.stack(small)
+def _sized(image, planes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image as (h, w, 3) uint8 and its planes, with `side` pixels on the longer side."""
+    picture = Image.fromarray(np.asarray(image).transpose(1, 2, 0))
+    size = tuple(max(1, round(side * length / max(picture.size))) for length in picture.size)
+    masks = [np.array(Image.fromarray(plane).resize(size, Image.Resampling.NEAREST)) for plane in planes]
+    return np.array(picture.resize(size, Image.Resampling.BICUBIC)), np.stack(masks)
 
 
 def _outline(plane: np.ndarray) -> np.ndarray:
-    """The plane's pixels with a neighbour, above, below or beside, that is not of it; the image's edge is none."""
-    padded = np.pad(plane, 1, mode="edge")
-    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    """The plane's pixels less than LINE + 1 steps, up, down or aside, from one not of it; the image's edge is none."""
+    inside = plane
+    for _ in range(LINE):
+        padded = np.pad(inside, 1, mode="edge")
+        inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:] & inside
     return plane & ~inside
 
 

@@ -49,6 +49,8 @@ def of_keys(first: str, second: str) -> Path:
 
     Raises: ValueError for a key that the store does not have, for one run twice, and for runs on other test images.
     """
+    if first == second:
+        raise ValueError(f"{first} is named twice; name two different runs")
     found = []
     for key in (first, second):
         run = runs.find(key)
@@ -72,11 +74,11 @@ def write(groups: Mapping[str, Group], folder: Path, back: str = "") -> Path:
 
     A page made from the same runs by the same code is left as it is.
     Args: back — link to the index that it belongs to.
-    Raises: ValueError for one run twice and for runs that are not on the same test images.
+    Raises: ValueError for groups that share a run and for runs that are not on the same test images.
     """
     (first, a), (second, b) = groups.items()
     if {run.key for run in a} & {run.key for run in b}:
-        raise ValueError(f"{first} and {second} are the same run; name two different ones")
+        raise ValueError(f"{first} and {second} have a run in common; compare two that have none")
     pairwise.assert_comparable(groups)
     file = folder / name(a, b)
     keys = [[label, [run.key for run in group]] for label, group in groups.items()]
@@ -183,7 +185,7 @@ def curves(groups: Mapping[str, Group]) -> list[dict]:
 def cost(groups: Mapping[str, Group]) -> list[tuple[str, str, str]]:
     """What each took: label, a, b. Means over seeds; a dash where a run of an older version did not say."""
     found = [("parameters", *(f"{g[0].meta['parameters']['total']:,}" for g in groups.values()))]
-    found.append(("trained", *(f"{g[0].meta['parameters']['trainable']:,}" for g in groups.values())))
+    found.append(("trained parameters", *(f"{g[0].meta['parameters']['trainable']:,}" for g in groups.values())))
     for label, (key, digits) in COST.items():
         values = [[run.meta[key] for run in group if key in run.meta] for group in groups.values()]
         found.append((label, *(f"{np.mean(v):,.{digits}f}" if v else "–" for v in values)))
