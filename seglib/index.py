@@ -13,6 +13,7 @@ from seglib.params import Study
 
 DONE, FAILED, STALE, RUNNING, NOT_RUN = "done", "failed", "stale", "running", "not run"
 STATE = "report.json"  # what outputs/index.html knows of a study
+FORMAT = 1  # of that; raise it with whatever changes its keys
 CLOCK = "%Y-%m-%d %H:%M UTC"
 
 
@@ -54,9 +55,10 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True) -> Path:
         content = found["leaderboard"].to_csv(index_label="model", lineterminator="\n")
         atomic.write(folder / "tables" / "leaderboard.csv", content)
     state = {
-        "title": about["title"], "question": about["question"], "study": study.name, "folder": study.folder_name,
-        "overrides": study.overrides, "status": status, "done": sum(p.status == DONE for p in pages.values()),
-        "notebooks": len(pages), "seconds": sum(p.seconds or 0 for p in pages.values()),
+        "format": FORMAT, "title": about["title"], "question": about["question"], "study": study.name,
+        "folder": study.folder_name, "overrides": study.overrides, "status": status,
+        "done": sum(p.status == DONE for p in pages.values()), "notebooks": len(pages),
+        "seconds": sum(p.seconds or 0 for p in pages.values()),
         "written": time.strftime(CLOCK, time.gmtime()), "best": found.get("best", ""), "score": found.get("score", ""),
         "images": found.get("images", 0), "source": found.get("source", ""), "note": found.get("note", ""),
     }  # fmt: skip
@@ -88,10 +90,11 @@ def _states() -> list[dict]:
     """What each report of outputs/ says of itself; of one by an older version, that it does not."""
     found = []
     for page in paths.outputs().glob("*/index.html"):
-        if (page.parent / STATE).is_file():
-            found.append(json.loads((page.parent / STATE).read_text(encoding="utf-8")))
-        elif list(page.parent.glob("[0-9][0-9]_*.ipynb")):
-            folder = page.parent.name
+        folder, file = page.parent.name, page.parent / STATE
+        state = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        if state.get("format") == FORMAT:
+            found.append(state)
+        elif state or list(page.parent.glob("[0-9][0-9]_*.ipynb")):
             found.append({
                 "title": folder, "study": folder.partition("@")[0], "folder": folder, "status": "older",
                 "overrides": {"of an older version": "not known"} if "@" in folder else {},

@@ -56,7 +56,7 @@ def _ranking(groups: Groups, leaders: Sequence[str]) -> dict:
     best = {score: set(tables.leaders(groups, [score])[score]) for score in DRAWN}
     shown, image, why = _pictures(groups, leaders[0])
     text = tables.readable(table)
-    rows = []
+    rows, numbers = [], {label: i for i, label in enumerate(groups, start=1)}
     for label, row in table.iterrows():
         drawn = {
             score: svg.whisker(row[score], scales[score], "best" if label in best[score] else "") for score in DRAWN
@@ -64,7 +64,7 @@ def _ranking(groups: Groups, leaders: Sequence[str]) -> dict:
         cells = {name: text[name][label] for name in ("Dice", "IoU", "test loss", "seeds", "parameters", "learned")}
         floor = label in scores.FLOORS
         rows.append({
-            "label": label, "floor": floor, "best": label in best["Dice"], "drawn": drawn,
+            "label": label, "number": numbers.get(label), "floor": floor, "best": label in best["Dice"], "drawn": drawn,
             "picture": shown.get(label, ""), **cells, "learned": "" if floor else cells["learned"],
         })  # fmt: skip
     return {
