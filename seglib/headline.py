@@ -93,7 +93,7 @@ ANSWERS = (reported.HELD, reported.NOT_SHOWN, reported.CONTRADICTED, reported.NO
 
 
 def _all_others(count: int) -> str:
-    return "the other one" if count == 1 else f"all {count} others"
+    return {1: "the other one", 2: "both others"}.get(count, f"all {count} others")
 
 
 def _listed(names: Sequence[str], bold: bool = True) -> str:

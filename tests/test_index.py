@@ -150,7 +150,7 @@ def test_the_sentences_name_the_best_the_contrast_and_what_has_not_learned(study
     groups = runs.recorded("own")
     pairs = pairwise.table(groups)
     best, gain, short = headline.sentences(groups, pairs, "own", ["net, frozen", f"net, {HOSTILE}"])
-    assert best.startswith(f"**net, {HOSTILE}** has the highest mean Dice, 0.") and "better than all 2 others" in best
+    assert best.startswith(f"**net, {HOSTILE}** has the highest mean Dice, 0.") and "better than both others" in best
     assert gain.startswith(f"**net, frozen** is worse than **net, {HOSTILE}** by 0.")
     assert short == "Not learned, that is not shown to be above both floors: **noise**."
     other = headline.gain(groups, pairs, [f"net, {HOSTILE}", "net, frozen"])
