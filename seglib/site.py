@@ -31,10 +31,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"bold": bold, "clock": progress.clock}
+    found.filters |= {"bold": bold, "breakable": breakable, "clock": progress.clock}
     return found
 
 
 def bold(text: str) -> Markup:
     """A text with what stands between `**` in bold, the rest escaped."""
     return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(text))))
+
+
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line after an underscore."""
+    return Markup(str(escape(name)).replace("_", "_<wbr>"))
