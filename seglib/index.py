@@ -1,5 +1,6 @@
 """The index pages: of one study, what it asks, found and holds; and of all studies."""
 
+import fcntl
 import functools
 import json
 import re
@@ -75,7 +76,8 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True) -> Path:
 def write_all() -> Path:
     """Writes outputs/index.html: every report there is, and the studies that have none."""
     file = paths.outputs() / "index.html"
-    with runs.lock("index"):  # two reports may end at once
+    with open(paths.outputs() / ".index.lock", "w") as lock:  # two reports may end at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
         states = sorted(_states(), key=lambda state: (bool(state["overrides"]), state["folder"]))
         made = {state["folder"] for state in states}
         missing = [
