@@ -52,7 +52,7 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True) -> Path:
         page.links = _links(folder, page)
     about, found = params.about(study.name), result(study, pages, whole)
     status = _status(pages)
-    if found and not found["unranked"]:
+    if found:
         content = found["leaderboard"].to_csv(index_label="model", lineterminator="\n")
         atomic.write(folder / "tables" / "leaderboard.csv", content)
     state = {

@@ -20,27 +20,22 @@ def of_families(families: Mapping[str, Groups], study: str, contrast: Sequence[s
     """All that the index shows of the runs.
 
     Args: families — as `runs.families` gives them, the one that is ranked first; contrast — as `params.about` has it.
-    Where the models are not on the same test images nothing is ranked, and `unranked` says why.
+    Ranked are those of the first family that share the first model's test images; all other rows are `others`, with
+    their number.
     """
-    (family, groups), *others = families.items()
+    (family, groups), *rest = families.items()
+    groups, *elsewhere = pairwise.comparable(groups)
+    others = {f"{family} on {pairwise.on(next(iter(part.values()))[0])}": len(part) for part in elsewhere}
     everything = [run for members in families.values() for group in members.values() for run in group]
-    found = {
-        "family": family, "groups": groups, "others": {name: len(members) for name, members in others},
-        "runs": families, "seconds": sum(run.meta["seconds"] for run in {run.key: run for run in everything}.values()),
-        "trained": sorted({_machine(run) for run in everything}), "note": everything[0].meta["note"],
-        "source": everything[0].config.dataset,
-    }  # fmt: skip
-    try:
-        pairwise.assert_comparable(groups)
-    except ValueError as error:
-        return found | {"unranked": str(error)}
     pairs = pairwise.table(groups, headline.SCORE)
     leaders = pairwise.leaders(groups, headline.SCORE, pairs)
-    ranked = _ranking(groups, leaders)
-    return found | ranked | {
+    return _ranking(groups, leaders) | {
+        "family": family, "groups": groups, "others": others | {name: len(members) for name, members in rest},
+        "runs": families, "seconds": sum(run.meta["seconds"] for run in {run.key: run for run in everything}.values()),
+        "trained": sorted({_machine(run) for run in everything}), "note": everything[0].meta["note"],
+        "source": everything[0].config.dataset, "pairs": pairs, "contrast": list(contrast),
         "sentences": headline.sentences(groups, pairs, study, contrast), "basis": words.basis(groups),
         "best": leaders[0], "score": str(scores.estimate(groups[leaders[0]], headline.SCORE)),
-        "pairs": pairs, "contrast": list(contrast), "unranked": "",
     }  # fmt: skip
 
 
@@ -68,8 +63,8 @@ def _ranking(groups: Groups, leaders: Sequence[str]) -> dict:
             "picture": shown.get(label, ""), **cells, "learned": "" if floor else cells["learned"],
         })  # fmt: skip
     return {
-        "rows": rows, "scales": scales, "image": image, "no_pictures": why, "leaderboard": tables.plain(table),
-        "images": int(table["test images"].iloc[0]),
+        "rows": rows, "numbers": numbers, "scales": scales, "image": image, "no_pictures": why,
+        "leaderboard": tables.plain(table), "images": int(table["test images"].iloc[0]),
     }  # fmt: skip
 
 
@@ -101,7 +96,7 @@ def compared(found: dict, folder: Path, whole: bool) -> dict:
 
     Pages of runs that the study does not show any more are removed.
     """
-    if found.get("unranked", "") or len(found["groups"]) < 2:
+    if len(found["groups"]) < 2:
         return {"pairs_shown": []}
     groups, pages = found["groups"], folder / "compare"
     pairs = list(itertools.combinations(groups, 2))
