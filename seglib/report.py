@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from seglib import atomic, digest, params, paths, progress, runs
+from seglib import atomic, digest, index, params, paths, progress, runs
+from seglib.index import CLOCK, DONE, FAILED, NOT_RUN, RUNNING, STALE, Page
 from seglib.params import Study
 from seglib.terminal import Terminal
 
@@ -18,43 +18,43 @@ STOP_SECONDS = 5  # that a stopped notebook gets to end its kernel by itself
 INPUTS = "seglib_inputs"  # the executed notebook's metadata entry that says what it was made from
 
 
-@dataclass
-class Page:
-    """One notebook of a report, as the index shows it."""
-
-    title: str
-    status: str = "not run"
-    seconds: float | None = None
-    html: str = ""
-    notebook: str = ""
-    error: str = ""
-
-
 def make(study: Study) -> Path:
     """Runs a study and returns its index page; what is unchanged since the last time is kept.
 
     Raises: ValueError or FileNotFoundError before anything runs if data or parameters cannot work; RuntimeError if
         a notebook failed (its page and the index say where).
     """
-    known = check(study)
-    folder = paths.report(study.folder_name)
-    folder.mkdir(parents=True, exist_ok=True)
-    pages = {notebook: Page(notebook) for notebook in study.notebooks}
+    inputs = _inputs(study, check(study))
+    paths.report(study.folder_name).mkdir(parents=True, exist_ok=True)
+    pages = {notebook: _kept(study, notebook, inputs[notebook]) for notebook in study.notebooks}
     terminal = Terminal(len(pages))
-    inputs: dict[str, str] = {}
-    for notebook, values in study.notebooks.items():
-        # a notebook without data of its own shows what the earlier ones recorded, and what was reported
-        depends = known.get(notebook) or [*inputs.values(), params.reported(study.name)]
-        inputs[notebook] = digest.of_value([_code_digest(), _source_digest(notebook), values, depends])
-        _make_page(pages[notebook], study, values, inputs[notebook], terminal)
-        if pages[notebook].status == "failed":
-            break
-    index = _write_index(study, pages, folder)
-    if failed := [page for page in pages.values() if page.status == "failed"]:
-        raise RuntimeError(
-            f"{failed[0].title} failed: {failed[0].error}\n  see {folder / failed[0].notebook}\n  and {index}"
-        )
-    return index
+    try:
+        for notebook, page in pages.items():
+            if page.status != DONE:
+                page.status = RUNNING
+                page.why = f"started {time.strftime(CLOCK, time.gmtime())}, not finished when this page was written"
+                index.write(study, pages, whole=False)
+            _make_page(page, study, inputs[notebook], terminal)
+            if page.status == FAILED:
+                break
+    finally:
+        written = _close(study, pages)
+    if failed := [page for page in pages.values() if page.status == FAILED]:
+        where = written.parent / failed[0].saved
+        raise RuntimeError(f"{failed[0].notebook} failed: {failed[0].why}\n  see {where}\n  and {written}")
+    return written
+
+
+def _close(study: Study, pages: dict[str, Page]) -> Path:
+    """Says of what did not run why it did not, and writes the index: of a report that ended, failed or was stopped."""
+    failed = next((page.notebook for page in pages.values() if page.status == FAILED), "")
+    stopped = any(page.status == RUNNING for page in pages.values())
+    for page in pages.values():
+        if page.status in (RUNNING, STALE, NOT_RUN):
+            reason = f"{failed}, which comes before it, failed" if failed else "the report was stopped before it"
+            reason = "the report was stopped while it ran" if page.status == RUNNING else reason
+            page.status, page.why = (STALE, f"{page.older_why}; {reason}") if page.older else (NOT_RUN, reason)
+    return index.write(study, pages, whole=not stopped)
 
 
 def check(study: Study) -> dict[str, list]:
@@ -83,28 +83,63 @@ def check(study: Study) -> dict[str, list]:
     return depends
 
 
-def _make_page(page: Page, study: Study, values: dict, inputs: str, terminal: Terminal) -> None:
+def _inputs(study: Study, known: dict[str, list]) -> dict[str, dict[str, str]]:
+    """Notebook → what it is made from, part by part, as digests."""
+    found, code = {}, _code_digest()
+    for notebook, values in study.notebooks.items():
+        # a notebook without data of its own shows what the earlier ones recorded, and what was reported
+        depends = known.get(notebook) or [*found.values(), params.reported(study.name)]
+        found[notebook] = {
+            "its parameters": digest.of_value(values), "the notebook": _source_digest(notebook),
+            "seglib's code": code, "data, weights, torch or an earlier notebook": digest.of_value(depends),
+        }  # fmt: skip
+    return found
+
+
+def _kept(study: Study, notebook: str, inputs: dict[str, str]) -> Page:
+    """The page as an earlier report left it: done if all is as it was, stale if not, else not run."""
+    page = Page(notebook, why="waits for its turn")
+    file = paths.report(study.folder_name) / f"{notebook}.ipynb"
+    if not file.is_file():
+        return page
+    stamp = _metadata(file)
+    page.why = _why_stale(study, notebook, stamp.get(INPUTS), inputs)
+    page.status, page.seconds, page.finished = DONE, stamp.get("seconds"), stamp.get("finished", "")
+    page.saved, page.html = file.name, file.with_suffix(".html").name
+    if page.why:
+        page.status, page.older, page.older_why = STALE, page.html, page.why
+    return page
+
+
+def _why_stale(study: Study, notebook: str, before: object, now: dict[str, str]) -> str:
+    """What has changed since a page was made; nothing if it is up to date."""
+    if not isinstance(before, dict):
+        return "made by an older version"
+    if changed := [part for part, value in now.items() if before.get(part) != value]:
+        return f"made before a change of {' and '.join(changed)}"
+    return "" if runs.are_recorded(study.folder_name, notebook) else "its runs left the store"
+
+
+def _make_page(page: Page, study: Study, inputs: dict[str, str], terminal: Terminal) -> None:
     folder = paths.report(study.folder_name)
-    done = folder / f"{page.title}.ipynb"
-    failed = folder / f"{page.title}.failed.ipynb"
-    metadata = _metadata(done)
-    if metadata.get(INPUTS) == inputs and runs.are_recorded(study.folder_name, page.title):
-        page.status, page.seconds = "done", metadata["seconds"]
-        terminal.unchanged(page.title)
+    done, failed = folder / f"{page.notebook}.ipynb", folder / f"{page.notebook}.failed.ipynb"
+    if page.status == DONE:
+        terminal.unchanged(page.notebook)
     else:
-        started = time.monotonic()
-        with terminal.notebook(page.title) as events:
-            page.error = _execute(page.title, failed, values, events)
-        page.seconds = time.monotonic() - started
-        page.status = "failed" if page.error else "done"
-        if not page.error:
-            _stamp(failed, {INPUTS: inputs, "seconds": page.seconds})
+        started, error = time.monotonic(), ""
+        with terminal.notebook(page.notebook) as events:
+            error = _execute(page.notebook, failed, study.notebooks[page.notebook], events)
+        page.seconds, page.finished = time.monotonic() - started, time.strftime(CLOCK, time.gmtime())
+        if not error:
+            _stamp(failed, {INPUTS: inputs, "seconds": page.seconds, "finished": page.finished})
             os.replace(failed, done)
-        terminal.finished(page.title, page.seconds, page.error)
-    page.notebook = (failed if page.error else done).name
-    _render(folder / page.notebook)
-    page.html = Path(page.notebook).with_suffix(".html").name
-    if not page.error:
+        page.status, page.why = (FAILED, error) if error else (DONE, "")
+        terminal.finished(page.notebook, page.seconds, error)
+    page.saved = (failed if page.status == FAILED else done).name
+    page.html = Path(page.saved).with_suffix(".html").name
+    _render(folder / page.saved)
+    if page.status == DONE:
+        page.older = page.older_why = ""
         for leftover in (failed, failed.with_suffix(".html")):
             leftover.unlink(missing_ok=True)
 
@@ -136,37 +171,6 @@ def _render(notebook: Path) -> None:
     exporter = HTMLExporter(template_name="workbook", extra_template_basedirs=[str(TEMPLATES)])
     html, _ = exporter.from_filename(str(notebook))
     atomic.write(notebook.with_suffix(".html"), html)
-
-
-def _write_index(study: Study, pages: dict[str, Page], folder: Path) -> Path:
-    from jinja2 import Environment, FileSystemLoader
-
-    from seglib import words
-
-    template = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template("study.html.j2")
-    result = _result(study) if all(page.status == "done" for page in pages.values()) else {"table": None}
-    html = template.render(study=study, pages=pages.values(), environment=words.environment(), **result)
-    atomic.write(folder / "index.html", html)
-    return folder / "index.html"
-
-
-def _result(study: Study) -> dict:
-    """What the index says of the study as a whole, from the run store."""
-    from seglib import tables, words
-
-    if not runs.has_records(study.folder_name):  # a study without training
-        return {"table": None}
-    groups = runs.recorded(study.folder_name)
-    table = tables.comparison(groups)
-    first = next(iter(groups.values()))
-    return {
-        "table": tables.readable(table[["Dice", "IoU", "test loss", "seeds", "parameters", "trained"]]),
-        "verdicts": [v.replace("**", "") for v in words.verdicts(groups)],
-        "basis": words.basis(groups),
-        "images": int(table["test images"].iloc[0]),
-        "source": first[0].config.dataset,
-        "note": first[0].meta["note"],
-    }
 
 
 def _code_digest() -> str:

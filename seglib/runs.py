@@ -8,7 +8,7 @@ import io
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,15 +172,16 @@ def record(study: str, notebook: str, families: Mapping[str, Mapping[str, Iterab
     atomic.write(_record_file(study, notebook), json.dumps(content, indent=1) + "\n")
 
 
-def families(study: str) -> dict[str, dict[str, list[Run]]]:
+def families(study: str, notebooks: Collection[str] | None = None) -> dict[str, dict[str, list[Run]]]:
     """Family → label → runs of all that the study's notebooks have recorded, in the order of the notebooks; the models
     first, if there are any.
 
     Where two notebooks use one label of a family for different runs, the later one's gets its notebook's number.
+    Args: notebooks — those whose records count, else all.
     Raises: FileNotFoundError if nothing is recorded, or a recorded run is not in the store any more.
     """
     found: dict[str, dict[str, list[str]]] = {MODELS: {}}
-    for file, content in _records(study):
+    for file, content in _records(study, notebooks):
         for family, groups in content.items():
             known = found.setdefault(family, {})
             for name, keys in groups.items():
@@ -222,15 +223,16 @@ def recorded_by(study: str, notebook: str) -> set[str]:
     }
 
 
-def has_records(study: str) -> bool:
-    """Whether any notebook of the study has recorded runs."""
-    return any(_records(study))
+def has_records(study: str, notebooks: Collection[str] | None = None) -> bool:
+    """Whether any of these notebooks of the study, or any at all, has recorded runs."""
+    return any(content for _, content in _records(study, notebooks))
 
 
-def _records(study: str) -> Iterator[tuple[Path, dict]]:
+def _records(study: str, notebooks: Collection[str] | None = None) -> Iterator[tuple[Path, dict]]:
     """File and content of what each notebook of a study recorded."""
     for file in sorted(_record_file(study, "x").parent.glob("*.runs.json")):
-        yield file, json.loads(file.read_text())
+        if notebooks is None or file.name.removesuffix(".runs.json") in notebooks:
+            yield file, json.loads(file.read_text())
 
 
 def _record_file(study: str, notebook: str) -> Path:

@@ -93,7 +93,7 @@ def test_the_index_holds_scores_floors_status_and_what_the_data_are(made):
         *NOTEBOOKS,
     ):
         assert text in html
-    assert html.count(">done<") == len(NOTEBOOKS)
+    assert html.count('class="status done"') == len(NOTEBOOKS) + 1  # and the report's own
 
 
 def test_saved_notebooks_hold_the_parameters_and_no_progress_lines(made):
@@ -210,7 +210,7 @@ def test_a_failing_notebook_is_called_failed_and_what_came_before_stays(own_stud
         "08_comparison.failed.ipynb",
     }
     index = (folder / "index.html").read_text()
-    assert index.count(">done<") == 1 and index.count(">failed<") == 1
+    assert index.count('class="status done"') == 1 and index.count('class="status failed"') == 2  # and the report's
     assert "FileNotFoundError" in (folder / "08_comparison.failed.html").read_text()
 
 
@@ -276,4 +276,4 @@ def test_a_killed_kernel_is_a_failed_notebook(running, tmp_path):
     assert process.returncode == 1
     assert re.search("01_dataset_exploration +FAILED", errors) and "Traceback" not in errors
     assert {f.name for f in (tmp_path / "smoke").glob("*.ipynb")} == {"01_dataset_exploration.failed.ipynb"}
-    assert ">failed<" in (tmp_path / "smoke" / "index.html").read_text()
+    assert 'class="status failed"' in (tmp_path / "smoke" / "index.html").read_text()
