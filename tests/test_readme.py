@@ -55,7 +55,7 @@ def test_a_study_of_one_s_own_takes_a_copied_folder_of_parameters_and_no_code(tm
             (home / kind).mkdir(parents=True, exist_ok=True)
             Image.fromarray(content).save(home / kind / f"{number}.png")
     shutil.copytree(paths.PARAMS / "smoke", root / "params" / "isic2016")  # the smallest study in its place
-    (root / "params" / "isic2016" / "reported.yaml").touch()
+    [(root / "params" / "isic2016" / f"{name}.yaml").touch() for name in ("reported", "about")]
     *lines, last = re.search(r"takes a copied folder.*?```sh\n(.*?)```", README, re.S)[1].strip().splitlines()
     assert len(lines) == 4 and last == "make report STUDY=mine"
     shell = {"cwd": root, "env": os.environ | {"HOME": str(home)}, "shell": True, "check": True}
