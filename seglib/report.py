@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from seglib import atomic, digest, params, paths, progress, runs
+from seglib import atomic, digest, params, paths, progress, render, runs
 from seglib.params import Study
 from seglib.terminal import Terminal
 
@@ -49,6 +49,8 @@ def make(study: Study) -> Path:
         _make_page(pages[notebook], study, values, inputs[notebook], terminal)
         if pages[notebook].status == "failed":
             break
+    complete = all(page.status == "done" for page in pages.values())
+    render.write_report(folder, list(study.notebooks), _title_lines(study), complete)
     index = _write_index(study, pages, folder)
     if failed := [page for page in pages.values() if page.status == "failed"]:
         raise RuntimeError(
@@ -102,7 +104,7 @@ def _make_page(page: Page, study: Study, values: dict, inputs: str, terminal: Te
             os.replace(failed, done)
         terminal.finished(page.title, page.seconds, page.error)
     page.notebook = (failed if page.error else done).name
-    _render(folder / page.notebook)
+    render.write_page(folder / page.notebook, list(study.notebooks))
     page.html = Path(page.notebook).with_suffix(".html").name
     if not page.error:
         for leftover in (failed, failed.with_suffix(".html")):
@@ -130,12 +132,12 @@ def _execute(notebook: str, target: Path, values: dict, events: Path) -> str:
     return json.loads(output.splitlines()[-1])
 
 
-def _render(notebook: Path) -> None:
-    from nbconvert import HTMLExporter
+def _title_lines(study: Study) -> list[str]:
+    """What the title page of the study's PDF says under its name."""
+    from seglib import words
 
-    exporter = HTMLExporter(template_name="workbook", extra_template_basedirs=[str(TEMPLATES)])
-    html, _ = exporter.from_filename(str(notebook))
-    atomic.write(notebook.with_suffix(".html"), html)
+    changed = [f"Overridden: {name} = {value}" for name, value in study.overrides.items()]
+    return ["Segmentation workbook", *changed, words.environment()]
 
 
 def _write_index(study: Study, pages: dict[str, Page], folder: Path) -> Path:
