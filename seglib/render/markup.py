@@ -42,6 +42,9 @@ class _Renderer(IPythonRenderer):
         level, anchor = self.headings.add(level, text)
         return f'<h{level} id="{anchor}">{text}</h{level}>\n'
 
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        return text if self.safe_url(url) == "#harmful-link" else super().link(text, url, title)
+
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return text if not url.startswith("data:image/") else super().image(text, url, title)
 
@@ -49,7 +52,7 @@ class _Renderer(IPythonRenderer):
         return f"<pre><code>{self.escape_html(code)}</code></pre>\n"
 
     def block_math(self, body: str) -> str:
-        return f'<div class="formula" tabindex="0">{formula(body, display=True)}</div>\n'
+        return f'<span class="formula" tabindex="0">{formula(body, display=True)}</span>'
 
     def latex_environment(self, name: str, body: str) -> str:
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
@@ -65,6 +68,6 @@ def formula(tex: str, display: bool = False) -> str:
 
     mark = "$$" if display else "$"
     source = f"{mark}{' '.join(tex.split())}{mark}"
-    html = pypandoc.convert_text(source, "html", "markdown-raw_html", ["--mathml", "--wrap=none"])
+    html = pypandoc.convert_text(source, "html", "markdown-raw_html", ["--mathml", "--wrap=none", "--quiet"])
     found = re.search(r"<math.*</math>", html, re.S)
     return found[0] if found else f"<code>{IPythonRenderer().escape_html(source)}</code>"

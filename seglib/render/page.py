@@ -93,7 +93,7 @@ def _neighbours(resources: dict) -> dict:
     name, folder = resources["metadata"].get("name", "notebook"), Path(resources["metadata"].get("path") or ".")
     beside = sorted(file.stem for file in folder.glob("[0-9]*.ipynb") if not file.stem.endswith(".failed"))
     names = resources.get("notebooks") or beside
-    place = names.index(name) if name in names else len(names)
+    place = names.index(name) if name in names else len(names) + 1  # a failed notebook has no neighbours
     return {
         "name": name,
         "before": "".join(names[place - 1 : place]),

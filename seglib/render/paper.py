@@ -4,6 +4,7 @@ Text goes the page's way (Markdown to HTML) and on through pandoc; tables, figur
 what they need, are written here as calls of the functions in `templates/paper/report.typ`.
 """
 
+import functools
 import json
 import re
 import shutil
@@ -22,12 +23,15 @@ from seglib.render.grid import Cell, Grid, place
 from seglib.render.story import Block, Code, Figure, Markup, Printed, Story, Table, Text
 
 TEMPLATE = Path(__file__).parent.parent / "templates" / "paper" / "report.typ"
-MARK = "SEGLIB-BLOCK-{}-STANDS-HERE"
+MARK, FORMULA = "SEGLIB-BLOCK-{}-STANDS-HERE", "SEGLIB-FORMULA-{}-STANDS-HERE"
 UPRIGHT, FLIPPED = 480, 720  # points of width that a table has on an A4 page
-CHARACTER, GAP = 0.5, 9  # a character's width in ems, a column's padding in points
-SIZES = (8.5, 7.5, 6.5)  # points, tried in this order
+CHARACTER, GAP = 0.47, 8  # a character's width in ems, a column's padding in points
+SETTINGS = (  # (points, characters of a text before it breaks, width), tried in this order
+    (8.5, 30, UPRIGHT), (7.5, 30, UPRIGHT), (7.5, 16, UPRIGHT), (6.5, 16, UPRIGHT), (7.5, 30, FLIPPED),
+    (6.5, 16, FLIPPED),
+)  # fmt: skip
+WHOLE = 14  # rows up to which a table stands on one page
 PRINTED = 60  # lines
-NAME = 30  # characters of a long text in a table before it breaks
 
 
 class PaperExporter(Exporter):
@@ -91,8 +95,6 @@ def _document(stories, title, lines, date: datetime | None, folder: Path) -> Ite
 
 def _body(found: Story, prefix: str, folder: Path) -> str:
     """One notebook as Typst's code; its figures go to `folder`, their names begin with `prefix`."""
-    import pypandoc
-
     headings, calls, html = markup.Headings(), {}, []
     for number, block in enumerate(found.blocks):
         if isinstance(block, Text):
@@ -103,10 +105,27 @@ def _body(found: Story, prefix: str, folder: Path) -> str:
             html.append(f"<p>{mark}</p>")
     text = re.sub(r'(<h\d) id="[^"]*"', r"\1", "\n".join(html))
     text = re.sub(r'<a href="#[^"]*">(.*?)</a>', r"\1", text, flags=re.S)
-    source = pypandoc.convert_text(text, "typst", "html", ["--wrap=none"])
+    for number, formula in enumerate(dict.fromkeys(re.findall(r"<math.*?</math>", text, re.S))):
+        mark = FORMULA.format(number)
+        calls[mark], text = _formula(formula), text.replace(formula, mark)
+    source = _typst(text)
     for mark, call in calls.items():
-        source = source.replace(mark, call, 1)
+        source = source.replace(mark, call)
     return source + _parameters(found)
+
+
+def _formula(mathml: str) -> str:
+    """An equation that a screen reader says as TeX; the semicolon parts it from what follows."""
+    tex = unescape(re.search(r"<annotation[^>]*>(.*?)</annotation>", mathml, re.S)[1])
+    block = str('display="block"' in mathml).lower()
+    return f"#math.equation(block: {block}, alt: {_string(tex)}, {_typst(mathml).strip()}.body);"
+
+
+@functools.lru_cache(maxsize=256)  # a notebook's text is in its own PDF and in the study's
+def _typst(html: str) -> str:
+    import pypandoc
+
+    return pypandoc.convert_text(html, "typst", "html", ["--wrap=none", "--quiet"])
 
 
 def _call(block: Block, prefix: str, folder: Path) -> str:
@@ -140,7 +159,8 @@ def _table(grid: Grid, caption: str) -> str:
     cells = "".join(f"  {', '.join(_cell(cell, grid, i) for i, cell in enumerate(row))},\n" for row in grid.body)
     align = ", ".join("right" if numeric else "left" for numeric in grid.numeric)
     call = (
-        f"#numbers({_string(caption)}, columns: {grid.width}, align: ({align},), size: {size}pt,\n"
+        f"#numbers({_string(caption)}, columns: {grid.width}, align: ({align},), size: {size}pt, "
+        f"breakable: {str(len(grid.body) > WHOLE).lower()},\n"
         f"  header: ({header},),\n{cells})"
     )
     return f"#wide[\n{call}\n]" if flipped else call
@@ -148,15 +168,16 @@ def _table(grid: Grid, caption: str) -> str:
 
 def _size(grid: Grid) -> tuple[float, bool]:
     """Font size in points, and whether the table needs a page on its side."""
-    wanted = [0] * grid.width
-    for row in (*grid.head, *grid.body):
-        for i, cell in enumerate(row):
-            longest = max((len(word) for word in re.split(r"[ \n]", cell.text)), default=0)
-            wanted[i] = max(wanted[i], longest, min(len(cell.text), NAME))
-    widths = {size: sum(wanted) * CHARACTER * size + GAP * grid.width for size in SIZES}
-    fitting = [(size, flipped) for flipped, room in ((False, UPRIGHT), (True, FLIPPED)) for size in SIZES
-               if widths[size] <= room]  # fmt: skip
-    return fitting[0] if fitting else (SIZES[-1], True)
+    columns = [[cell.text for cell in column] for column in zip(*grid.head[-1:], *grid.body, strict=False)]
+    for size, kept, room in SETTINGS:
+        wanted = sum(max(max(_longest_word(text), min(len(text), kept)) for text in texts) for texts in columns)
+        if wanted * CHARACTER * size + GAP * grid.width <= room:
+            break
+    return size, room == FLIPPED
+
+
+def _longest_word(text: str) -> int:
+    return max((len(word) for word in re.split(r"[ \n]", text)), default=0)
 
 
 def _cell(cell: Cell, grid: Grid, column: int) -> str:

@@ -108,7 +108,7 @@ class Story:
 def read(notebook: NotebookNode) -> Story:
     """A notebook's story; a figure or table without a caption of its own is called after its section."""
     numbers = {Figure: count(1), Table: count(1)}
-    story, heading = Story(title="Notebook"), ""
+    story, heading = Story("Notebook"), ""
     for cell in notebook.cells:
         tags = set(cell.metadata.get("tags", []))
         if cell.cell_type == "markdown":
@@ -119,7 +119,8 @@ def read(notebook: NotebookNode) -> Story:
                 story.blocks.append(Code(cell.source))
             caption = cell.metadata.get("caption") or heading
             story.blocks += _shown(cell.outputs, caption, numbers)
-    story.title = next(filter(None, (_last_heading(b.markdown, "#") for b in story.blocks if isinstance(b, Text))), "")
+    titles = [_last_heading(block.markdown, "#") for block in story.blocks if isinstance(block, Text)]
+    story.title = next(filter(None, titles), story.title)
     story.parameters = _parameters(notebook)
     run = notebook.metadata.get("papermill", {})
     story.executed = datetime.fromisoformat(run["end_time"]) if run.get("end_time") else None
