@@ -3,19 +3,22 @@
 import base64
 import hashlib
 import importlib
+import io
 import re
 import subprocess
 import sys
 import tomllib
 
 import html5lib
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from executed import HOSTILE, cell, comparison, save, scores, shows
 from nbformat.v4 import new_markdown_cell, new_output
+from PIL import Image
 
 from seglib import paths, render
-from seglib.render import grid, markup
+from seglib.render import grid, markup, vector
 from seglib.render.page import PageExporter
 
 NAMES = ["01_data", "08_comparison", "09_more"]
@@ -111,6 +114,31 @@ def test_figures_and_tables_are_numbered_captioned_and_described(soup):
     assert all(svg["aria-hidden"] == "true" for svg in soup.find_all("svg"))
     assert all(th.get("scope") for th in soup.find_all("th"))
     assert soup.html["lang"] == "en" and soup.find("a", class_="skip")["href"] == "#content"
+
+
+def picture(colours, mode="RGB") -> str:
+    """An SVG with one embedded PNG, as matplotlib writes it."""
+    file = io.BytesIO()
+    Image.fromarray(colours.astype(np.uint8), mode).save(file, "PNG")
+    return f'<svg><path d="M 1.23456 -7.8\nL 12 3.999" /><image href="data:image/png;base64,\n{b64(file)}"/></svg>'
+
+
+def b64(file) -> str:
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_photographs_in_a_figure_become_jpeg_and_masks_stay_exact():
+    y, x = np.mgrid[:200, :200]
+    grain = np.random.default_rng(0).integers(-3, 4, (200, 200, 3))
+    photograph = np.stack([100 + y / 3, 60 + x / 4, 90 + (x + y) / 5], -1) + grain
+    light = vector.light(picture(photograph))
+    kept = np.asarray(Image.open(io.BytesIO(base64.b64decode(light.split("jpeg;base64,")[1].split('"')[0]))))
+    assert len(light) < len(picture(photograph)) / 2 and np.abs(kept - photograph).mean() < 3
+    assert 'd="M 1.23 -7.8\nL 12 3.99"' in light
+    mask = picture(np.where(((x - 99) ** 2 + (y - 99) ** 2 < 2500)[..., None], [0, 158, 115], 0))
+    assert vector.light(mask).split("<image")[1] == mask.split("<image")[1]
+    seen_through = picture(np.dstack([photograph, np.where(x < 9, 0, 255)]), "RGBA")
+    assert vector.light(seen_through).split("<image")[1] == seen_through.split("<image")[1]
 
 
 def test_a_figure_without_a_caption_is_called_after_its_section():

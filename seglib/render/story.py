@@ -11,7 +11,7 @@ from itertools import count
 
 from nbformat import NotebookNode
 
-from seglib.render import grid
+from seglib.render import grid, vector
 from seglib.render.grid import Grid
 
 HIDDEN = {"parameters", "injected-parameters", "remove-cell"}  # tags of cells whose code is not shown where they stand
@@ -142,8 +142,9 @@ def _shown(outputs: list[NotebookNode], caption: str, numbers: dict) -> Iterator
         elif output.output_type == "error":
             yield Printed(_without_colours("\n".join(output.traceback)), failed=True)
         elif kind := next((k for k in PICTURES if k in output.data), None):
-            content = output.data[kind].encode() if kind.endswith("xml") else base64.b64decode(output.data[kind])
-            model = _gallery_of(content) if kind.endswith("xml") else ""
+            drawn = PICTURES[kind] == "svg"
+            content = vector.light(output.data[kind]).encode() if drawn else base64.b64decode(output.data[kind])
+            model = _gallery_of(content) if drawn else ""
             which = "" if pictures == 1 else model or f"{next(place)} of {pictures}"
             text = f"{caption.rstrip('.')}: {which}." if which else caption
             yield Figure(next(numbers[Figure]), text, PICTURES[kind], content, model)
