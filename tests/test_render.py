@@ -105,6 +105,13 @@ def test_a_heading_that_comes_twice_has_two_anchors():
     ]  # fmt: skip
 
 
+def test_a_table_in_the_text_scrolls_in_its_box_and_has_no_style_of_its_own():
+    html = markup.to_html("|a|b|\n|:--|--:|\n|1|`<table>`|", markup.Headings())
+    table = BeautifulSoup(html, "html.parser").find("div", class_="scroll", recursive=False).table
+    assert [th["scope"] for th in table.find_all("th")] == ["col", "col"] and "style" not in html
+    assert table.find("code").get_text() == "<table>"
+
+
 def test_figures_and_tables_are_numbered_captioned_and_described(soup):
     captions = {f["id"]: f.figcaption.get_text(" ", strip=True) for f in soup.find_all("figure")}
     assert captions["table-1"].startswith("Table 1 Dice of every model. CSV LaTeX")

@@ -28,7 +28,10 @@ class Headings:
 
 def to_html(markdown: str, headings: Headings) -> str:
     """One piece of a page's text; its headings are added to the page's."""
-    return MarkdownWithMath(renderer=_Renderer(headings)).render(markdown)
+    html = MarkdownWithMath(renderer=_Renderer(headings)).render(markdown)
+    html = re.sub(r'<(t[hd]) style="text-align:\w+">', r"<\1>", html)  # the page's policy lets no such style through
+    html = html.replace("<th>", '<th scope="col">').replace("</table>", "</table></div>")
+    return html.replace("<table>", '<div class="scroll" tabindex="0"><table>')
 
 
 class _Renderer(IPythonRenderer):
