@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+FIGURES = [f"--InlineBackend.figure_formats={kind}" for kind in ("svg", "png")]  # for page and paper, and for a preview
+
 
 def execute(source: Path, target: Path, parameters: dict) -> str:
     """Executes a notebook into `target`, cell by cell; the error in one line, or nothing."""
@@ -22,11 +24,12 @@ def execute(source: Path, target: Path, parameters: dict) -> str:
 
     # sockets in a folder of this run alone: no ports that could clash or be listened to
     with tempfile.TemporaryDirectory(prefix="seglib-") as sockets:
-        transport = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/ipc"}})
+        transport = {"transport": "ipc", "ip": f"{sockets}/ipc"}
+        config = Config({"KernelManager": transport, "NotebookClient": {"extra_arguments": FIGURES}})
         try:
             executed = papermill.execute_notebook(
                 source, target, parameters=parameters, cwd=source.parent, kernel_name="python3",
-                progress_bar=False, config=transport,
+                progress_bar=False, config=config,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             return f"{error.ename}: {error.evalue}"

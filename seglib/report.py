@@ -8,12 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from seglib import atomic, digest, index, params, paths, progress, runs
+from seglib import atomic, digest, index, params, paths, progress, render, runs
 from seglib.index import CLOCK, DONE, FAILED, NOT_RUN, RUNNING, STALE, Page
 from seglib.params import Study
 from seglib.terminal import Terminal
 
-TEMPLATES = Path(__file__).parent / "templates"
 STOP_SECONDS = 5  # that a stopped notebook gets to end its kernel by itself
 INPUTS = "seglib_inputs"  # the executed notebook's metadata entry that says what it was made from
 
@@ -27,6 +26,7 @@ def make(study: Study) -> Path:
     inputs = _inputs(study, check(study))
     paths.report(study.folder_name).mkdir(parents=True, exist_ok=True)
     pages = {notebook: _kept(study, notebook, inputs[notebook]) for notebook in study.notebooks}
+    made = any(page.status != DONE for page in pages.values())
     terminal = Terminal(len(pages))
     try:
         for notebook, page in pages.items():
@@ -38,15 +38,18 @@ def make(study: Study) -> Path:
             if page.status == FAILED:
                 break
     finally:
-        written = _close(study, pages)
+        written = _close(study, pages, made)
     if failed := [page for page in pages.values() if page.status == FAILED]:
         where = written.parent / failed[0].saved
         raise RuntimeError(f"{failed[0].notebook} failed: {failed[0].why}\n  see {where}\n  and {written}")
     return written
 
 
-def _close(study: Study, pages: dict[str, Page]) -> Path:
-    """Says of what did not run why it did not, and writes the index: of a report that ended, failed or was stopped."""
+def _close(study: Study, pages: dict[str, Page], made: bool) -> Path:
+    """Says of what did not run why it did not, and writes the index: of a report that ended, failed or was stopped.
+
+    Args: made — whether anything was executed, so that pages and papers have to be written anew.
+    """
     failed = next((page.notebook for page in pages.values() if page.status == FAILED), "")
     stopped = any(page.status == RUNNING for page in pages.values())
     for page in pages.values():
@@ -54,6 +57,9 @@ def _close(study: Study, pages: dict[str, Page]) -> Path:
             reason = f"{failed}, which comes before it, failed" if failed else "the report was stopped before it"
             reason = "the report was stopped while it ran" if page.status == RUNNING else reason
             page.status, page.why = (STALE, f"{page.older_why}; {reason}") if page.older else (NOT_RUN, reason)
+    if made or not render.is_written(paths.report(study.folder_name), list(study.notebooks)):
+        complete = all(page.status == DONE for page in pages.values())
+        render.write_report(paths.report(study.folder_name), list(study.notebooks), _title_lines(study), complete)
     return index.write(study, pages, whole=not stopped)
 
 
@@ -124,21 +130,20 @@ def _make_page(page: Page, study: Study, inputs: dict[str, str], terminal: Termi
     folder = paths.report(study.folder_name)
     done, failed = folder / f"{page.notebook}.ipynb", folder / f"{page.notebook}.failed.ipynb"
     if page.status == DONE:
-        terminal.unchanged(page.notebook)
-    else:
-        started, error = time.monotonic(), ""
-        with terminal.notebook(page.notebook) as events:
-            error = _execute(page.notebook, failed, study.notebooks[page.notebook], events)
-        page.seconds, page.finished = time.monotonic() - started, time.strftime(CLOCK, time.gmtime())
-        if not error:
-            _stamp(failed, {INPUTS: inputs, "seconds": page.seconds, "finished": page.finished})
-            os.replace(failed, done)
-        page.status, page.why = (FAILED, error) if error else (DONE, "")
-        terminal.finished(page.notebook, page.seconds, error)
-    page.saved = (failed if page.status == FAILED else done).name
+        return terminal.unchanged(page.notebook)
+    started, error = time.monotonic(), ""
+    with terminal.notebook(page.notebook) as events:
+        error = _execute(page.notebook, failed, study.notebooks[page.notebook], events)
+    page.seconds, page.finished = time.monotonic() - started, time.strftime(CLOCK, time.gmtime())
+    if not error:
+        _stamp(failed, {INPUTS: inputs, "seconds": page.seconds, "finished": page.finished})
+        os.replace(failed, done)
+    page.status, page.why = (FAILED, error) if error else (DONE, "")
+    terminal.finished(page.notebook, page.seconds, error)
+    page.saved = (failed if error else done).name
     page.html = Path(page.saved).with_suffix(".html").name
-    _render(folder / page.saved)
-    if page.status == DONE:
+    render.write_page(folder / page.saved, list(study.notebooks))
+    if not error:
         page.older = page.older_why = ""
         for leftover in (failed, failed.with_suffix(".html")):
             leftover.unlink(missing_ok=True)
@@ -165,12 +170,12 @@ def _execute(notebook: str, target: Path, values: dict, events: Path) -> str:
     return json.loads(output.splitlines()[-1])
 
 
-def _render(notebook: Path) -> None:
-    from nbconvert import HTMLExporter
+def _title_lines(study: Study) -> list[str]:
+    """What the title page of the study's PDF says under its name."""
+    from seglib import words
 
-    exporter = HTMLExporter(template_name="workbook", extra_template_basedirs=[str(TEMPLATES)])
-    html, _ = exporter.from_filename(str(notebook))
-    atomic.write(notebook.with_suffix(".html"), html)
+    changed = [f"Overridden: {name} = {value}" for name, value in study.overrides.items()]
+    return ["Segmentation workbook", *changed, words.environment()]
 
 
 def _code_digest() -> str:

@@ -170,7 +170,7 @@ def show(
     columns: Sequence[str] | None = None,
     rows: Sequence | None = None,
 ):
-    """A table for a page, and the whole of it as numbers in the report's `tables/<name>.csv`.
+    """A table for a page, and the whole of it in the report's `tables/`: <name>.csv as numbers, <name>.tex as shown.
 
     Args: best — column → index labels in bold (as `leaders` gives them); columns — those that the page shows, else all;
         rows — labels of the index that the page shows, else all.
@@ -180,6 +180,8 @@ def show(
     content = plain(table).to_csv(index=named, index_label="model" if named else None, lineterminator="\n")
     atomic.write(paths.report(study) / "tables" / f"{name}.csv", content)
     table = table.loc[slice(None) if rows is None else list(rows), slice(None) if columns is None else [*columns]]
+    latex = to_latex(table if named else table.reset_index(drop=True), best=best)
+    atomic.write(paths.report(study) / "tables" / f"{name}.tex", latex)
     styler = readable(table).style.set_uuid(name).format(escape="html").format_index(escape="html")
     texts = [column for column in table if all(isinstance(cell, str) for cell in table[column])]
     left = [{"selector": "", "props": [("text-align", "left")]}]
@@ -199,4 +201,6 @@ def to_latex(table: pd.DataFrame, caption: str = "", best: Mapping[str, Sequence
     )
     for column, labels in (best or {}).items():
         styler = styler.set_properties(subset=(list(labels), column), textbf="--rwrap")
+    if isinstance(table.index, pd.RangeIndex):
+        styler = styler.hide(axis="index")
     return styler.to_latex(hrules=True, caption=caption or None)

@@ -74,10 +74,13 @@ def test_every_declared_package_is_used():
         "\n".join(f.read_text() for f in (paths.ROOT / "tests").glob("*.py")) + (paths.ROOT / "Makefile").read_text()
     )
     imported = {
+        "beautifulsoup4": "bs4",
         "pillow": "PIL",
+        "pypandoc-binary": "pypandoc",
         "ruamel-yaml": "ruamel",
         "jupyterlab": "jupyter lab",
         "setuptools": "no-build-isolation",
+        "websocket-client": "websocket",
     }
     for requirement in ASKED:
         name = canonicalize_name(requirement.name)

@@ -74,6 +74,7 @@ def gallery(
     side = min(1.9, WIDTH / (columns * len(sections)))  # inches
     figure = plt.figure(figsize=(max(5.0, side * columns * len(sections)), 1.0 + len(kinds) * (side + 0.4)))
     figure.suptitle(title, fontweight="bold", fontsize=10)
+    figure.set_gid(f"gallery: {title}")  # by which a page leads from a model's name to its gallery
     for part, (way, rows) in zip(figure.subfigures(1, len(sections), squeeze=False)[0], sections.items(), strict=True):
         part.suptitle(f"by {way}", fontsize=9)
         axes = part.subplots(len(kinds), columns, squeeze=False)
