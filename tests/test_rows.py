@@ -217,5 +217,5 @@ def test_a_record_of_an_older_version_is_named_and_hinders_no_other_notebook():
     runs.record("own", "02_a", {runs.MODELS: {"a": [run]}})
     runs._record_file("own", "03_b").write_text(json.dumps({"a": [run.key]}))
     assert runs.recorded_by("own", "02_a") == {run.key}
-    with pytest.raises(ValueError, match="03_b.runs.json was written by an older version"):
+    with pytest.raises(ValueError, match=r"03_b.*was written by an older version"):
         runs.families("own")
