@@ -82,7 +82,9 @@ def curves_by_network(histories: Histories, column: str = "val_dice") -> Figure:
         axis.legend(fontsize=7, loc="best")
     for axis in axes.flat[len(networks) :]:
         axis.set_visible(False)
-    figure.supxlabel("epoch", fontsize=10)
+    for axis in axes.flat[max(len(networks) - across, 0) : len(networks)]:  # the lowest of each column
+        axis.set_xlabel("epoch")
+        axis.tick_params(labelbottom=True)
     figure.supylabel(f"{NAMES[column]} (mean per image)", fontsize=10)
     _legend(figure, max(map(len, histories.values())) > 1)
     return figure
