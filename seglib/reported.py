@@ -108,9 +108,10 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
 
     A claim holds if every pair it speaks of differs its way, Holm-corrected over all tests of this table at 5 %; it is
     contradicted if a pair differs the other way; it is not run if any label that it names has no runs, or two that it
-    compares by a score were tested on different images, whatever the others show. A claim of likeness (`alike`) is contradicted if a pair differs either way, and else not shown: it
-    could hold only within a margin, and the reports give none. Scores are tested as in `pairwise`; what is one number
-    per run by Welch's t over seeds (two or more of each); parameter counts are exact.
+    compares by a score were tested on different images, whatever the others show. A claim of likeness (`alike`) is
+    contradicted if a pair differs either way, and else not shown: it could hold only within a margin, and the reports
+    give none. Scores are tested as in `pairwise`; what is one number per run by Welch's t over seeds (two or more of
+    each); parameter counts are exact.
     """
     content = params.reported(study.split("@")[0])
     elsewhere = {label for label, group in groups.items() if group[0].config.dataset != content["dataset"]}
