@@ -88,8 +88,7 @@ def of_runs(name: str, runs: Sequence[Run]):
         None: "There are too few test images to tell whether it beats the floors",
     }[pairwise.learned(runs)]
     epochs = ", ".join(str(run.meta["best_epoch"]) for run in runs)
-    by = CHOICES.get(runs[0].config.select_by)
-    how = f"Chosen by {by}" if by else "The last is kept"
+    how = f"Chosen by {by}" if (by := CHOICES.get(runs[0].config.select_by)) else "The last is kept"
     return markdown(
         f"{bold(name)} reaches a Dice of **{row['Dice']}** and an IoU of **{row['IoU']}** (mean over "
         f"{row['test images']} test images, {_seeds(runs)}). {basis({name: runs})} "
@@ -117,8 +116,9 @@ def listed(pairs: pd.DataFrame, count: int, score: str = "Dice"):
     one verdict against one baseline."""
     lines = [verdict(row, count, score) for _, row in pairs.iterrows()]
     if len(pairs) > 8:
+        link = {pairwise.BETTER: "than", pairwise.WORSE: "than"}
         lines = [
-            f"{said} (against {bold(base)}): "
+            f"{said.capitalize()} {link.get(said, 'against')} {bold(base)} (difference in {score}): "
             + "; ".join(f"{plain(row.model)} {row.difference}" for row in rows.itertuples())
             + "."
             for (base, said), rows in pairs.groupby(["baseline", "verdict"], sort=False)
@@ -181,11 +181,11 @@ def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     text += _under_floors(groups[best], score)
     worse = [label for label in groups if label not in (best, *ties)]
     if ties:
-        text += f" Not shown to be worse: {', '.join(map(plain, ties))}."
+        text += f" Not shown to be worse: {'; '.join(map(plain, ties))}."
     if worse:
-        text += f" Shown to be worse: {', '.join(map(plain, worse))}."
+        text += f" Shown to be worse: {'; '.join(map(plain, worse))}."
     if unlearned := [label for label in groups if pairwise.learned(groups[label]) is False]:
-        text += f" Not learned (not shown to be above both floors): {', '.join(map(plain, unlearned))}."
+        text += f" Not learned (not shown to be above both floors): {'; '.join(map(plain, unlearned))}."
     return markdown(text)
 
 

@@ -54,7 +54,7 @@ def models_on_images(
         row[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         for axis, pred in zip(row[2:], preds.values(), strict=True):
             _errors(axis, image, truth, pred[n])
-    _finish_rows(figure, axes, ["image", "ground truth", *(wrapped(model, 22) for model in preds)])
+    _finish_rows(figure, axes, ["image", "ground truth", *(m if "\n" in m else wrapped(m, 22) for m in preds)])
     return figure
 
 
