@@ -170,6 +170,15 @@ def test_losses_in_the_hundreds_leave_the_scores_their_own_axes():
     assert spokes == ["IoU", "Dice", "exp(−train loss)", "exp(−val loss ÷ 800)"]
 
 
+def test_names_of_several_lines_do_not_touch():
+    network = "mobilenetv2_decoder (decoder_channels=[16, 8, 8, 8, 8])"
+    labels = [f"{network}, {row}" for row in ("random encoder frozen", "from scratch", "from the frozen run")]
+    figure = plots.intervals(pd.DataFrame({"Dice": dict.fromkeys(labels, CELL)}), ["Dice"], {})
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_yticklabels()]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
 def test_a_floor_far_outside_is_written_and_does_not_press_the_models_together():
     cells = {"a": Estimate(5.0, 4.0, 6.0), "all background": Estimate(180.0, 180.0, 180.0)}
     axis = plots.intervals(pd.DataFrame({"HD95": cells}), ["HD95"], {}).axes[0]
