@@ -172,7 +172,7 @@ def test_losses_in_the_hundreds_leave_the_scores_their_own_axes():
 
 def test_names_of_several_lines_do_not_touch():
     network = "mobilenetv2_decoder (decoder_channels=[16, 8, 8, 8, 8])"
-    labels = [f"{network}, {row}" for row in ("random encoder frozen", "from scratch", "from the frozen run")]
+    labels = [f"{network}, from the frozen run {i}" for i in range(9)]
     figure = plots.intervals(pd.DataFrame({"Dice": dict.fromkeys(labels, CELL)}), ["Dice"], {})
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].get_yticklabels()]
