@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from seglib import reported, rows, tables, words
+from seglib.escaping import bold
 from seglib.runs import Run
 
 LOSSES, CELLS = "losses", "coefficients and rates"  # families of recorded runs
@@ -155,17 +156,19 @@ def of_extremes(groups: Groups):
     scored = {label: validation_iou(groups[label]) for label in best_and_worst(groups)}
     if not scored:
         return words.markdown("No loss has a validation IoU.")
-    parts = [f"{name} is **{x}** ({scored[x].mean():.3f})" for name, x in zip(PLACES, scored, strict=False)]
+    parts = [f"{name} is {bold(x)} ({scored[x].mean():.3f})" for name, x in zip(PLACES, scored, strict=False)]
     seeds = sorted({len(group) for group in scored.values()})
     basis = "of one seed" if seeds == [1] else f"mean over {' and '.join(map(str, seeds))} seeds"
     alone = " There is one loss alone." if len(scored) == 1 else ""
+    if len(scored) > 1 and len({group.mean() for group in scored.values()}) == 1:
+        alone = " These means are the same: there is no order."
     return words.markdown(f"By validation IoU ({basis}) the {', the '.join(parts)}.{alone}")
 
 
 def of_negative(groups: Groups):
     """Which losses fell below 0, as report 3 saw of soft scores of logits; nothing if none did."""
     least = {label: min(run.history["train_loss"].min() for run in group) for label, group in groups.items()}
-    texts = [f"under **{label}** it fell to {value:.3g}" for label, value in least.items() if value < 0]
+    texts = [f"under {bold(label)} it fell to {value:.3g}" for label, value in least.items() if value < 0]
     return words.markdown(f"A mean training loss below 0, as report 3 saw: {'; '.join(texts)}." if texts else "")
 
 
@@ -178,7 +181,7 @@ def of_balance(groups: Groups, terms: Sequence[str]):
             continue
         order = zip(PLACES, best_and_worst(group), strict=False)
         placed = [f"the {place} is λ = {found['λ'][x]:g}" for place, x in order]
-        start = f"**{variant}**: " if variant else ""
+        start = f"{bold(variant)}: " if variant else ""
         by_iou = f"By validation IoU {' and '.join(placed) or 'there is no order'}, of {_listed(found['λ'])}"
         lines.append(f"{start}{_balance(found, label, terms)} {by_iou}{_one_seed(group)}.")
     return words.markdown("\n\n".join(lines) or "No sum of two terms was trained: no λ to speak of.")

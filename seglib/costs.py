@@ -9,6 +9,7 @@ import pandas as pd
 
 from seglib import pairwise, scores, words
 from seglib.config import Config
+from seglib.escaping import bold
 from seglib.models import summary
 from seglib.runs import Run, network
 
@@ -88,7 +89,7 @@ def of_costs(groups: Groups, score: str = "Dice"):
         return words.markdown(f"No model has a {score} on these images.")
     lines = [
         f"- In {cost.removesuffix(' (G)')}, no row that costs as much or less has a better mean {score} than "
-        + "; ".join(f"**{label}** ({_cost(found, label, cost)}, {found[score][label]})" for label in kept)
+        + "; ".join(f"{bold(label)} ({_cost(found, label, cost)}, {found[score][label]})" for label in kept)
         + "."
         for cost, kept in ((cost, front(found, cost, score)) for cost in (OPERATIONS, "parameters"))
     ]
@@ -111,11 +112,11 @@ def _cheapest_tie(groups: Groups, found: pd.DataFrame, score: str) -> list[str]:
         fewer = (
             "; every row with fewer multiply-adds is shown to be worse" if (operations < operations[best]).any() else ""
         )
-        return [f"- The best mean {score} is that of **{best}** ({found[score][best]}){fewer}."]
+        return [f"- The best mean {score} is that of {bold(best)} ({found[score][best]}){fewer}."]
     share = operations[cheapest] / operations[best]
     return [
-        f"- The best mean {score} is that of **{best}** ({found[score][best]}); with {100 * share:.0f}\u00a0% of its "
-        f"multiply-adds **{cheapest}** is not shown to be worse ({found[score][cheapest]})."
+        f"- The best mean {score} is that of {bold(best)} ({found[score][best]}); with {100 * share:.0f}\u00a0% of its "
+        f"multiply-adds {bold(cheapest)} is not shown to be worse ({found[score][cheapest]})."
     ]
 
 

@@ -160,7 +160,12 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
     )
     if config.encoder == "frozen":
         model.freeze_encoder(config.frozen_statistics)
-    criterion_of(config, dataset.num_classes)
+    criterion = criterion_of(config, dataset.num_classes)
+    if criterion.settings.target_scale == "values" and "bce" in criterion.weights:
+        raise ValueError(
+            "target_scale: values reads the outputs as grey values, and bce trains them as logits, so that what it "
+            "teaches is not what is predicted; use target_scale: unit, or mse, dice and iou"
+        )
     build_optimizer(model, config)
     model.train().check_size(torch.empty(1, 3, config.image_size, config.image_size, device="meta"))
     batches = torch.arange(len(dataset.train)).split(config.batch_size)

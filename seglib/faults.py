@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from seglib import conventions, names, pairwise, rows, scores, stats, tables, words
+from seglib.escaping import bold, plain
 from seglib.runs import Run
 
 FAMILY = "as reported"  # of recorded runs: rows with a fault, and the corrected rows beside them
@@ -69,7 +70,7 @@ def of_faults(groups: Groups, score: str = "Dice", scored: Sequence[str] = ()):
     found = table(groups, score, scored)
     corrected = f" after Holm over {len(found)} faults" if len(found) > 1 else ""
     lines = [
-        f"- As reported (*{row['fault']}*), **{row['row']}** has a {score} of {row['as reported']} instead of "
+        f"- As reported (*{plain(row['fault'])}*), {bold(row['row'])} has a {score} of {row['as reported']} instead of "
         f"{row['corrected']}: {row['effect']} (difference {row['difference']}{_p(row['p_holm'], corrected)})."
         for _, row in found.iterrows()
     ]

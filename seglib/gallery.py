@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from seglib import pairwise, scores, stats, words
+from seglib.escaping import bold
 from seglib.runs import Run
 
 FAILURE = 0.65  # IoU below which ISIC 2018 counts a segmentation as failed
@@ -120,7 +121,7 @@ def of_failures(name: str, runs: Sequence[Run]):
     kinds = rows[rows["images"] > 0].drop(index="all")
     parts = [f"{row['failed']:.0%} of the {row['images']} {group}" for group, row in kinds.iterrows()]
     return words.markdown(
-        f"**{name}** has an IoU below {FAILURE} (ISIC 2018's limit of a failed segmentation) on "
+        f"{bold(name)} has an IoU below {FAILURE} (ISIC 2018's limit of a failed segmentation) on "
         f"{rows['failed']['all']:.0%} of the images: {', '.join(parts)}. Thirds are by the object's share of the image."
     )
 

@@ -22,6 +22,7 @@ from seglib import (
     words,
 )
 from seglib.divergence import Diverged, Outcomes, finished
+from seglib.escaping import bold, plain
 from seglib.runs import Run
 
 NONE = "There is nothing to compare."
@@ -36,11 +37,11 @@ def of_winner(outcomes: Outcomes, field: str, otherwise: str):
     found = trials.table(outcomes)
     best, losses = trials.best(found), found["best val loss"].dropna().sort_values()
     count = len(outcomes[best])
-    text = f"**{best}** has the lowest best validation loss, {losses[best]:.3f}"
+    text = f"{bold(best)} has the lowest best validation loss, {losses[best]:.3f}"
     text += f" (mean over {count} seeds)" if count > 1 else " (one seed: others may order the trials otherwise)"
     if len(losses) > 1:
         next_best = losses.index[1]
-        text += f"; the next is {next_best} with {losses[next_best]:.3f}"
+        text += f"; the next is {plain(next_best)} with {losses[next_best]:.3f}"
         text += f", {_apart(outcomes[next_best], outcomes[best])}" if count > 1 else ""
     values = [getattr(group[0].config, field) for group in outcomes.values()]
     if len(values) > 1 and getattr(outcomes[best][0].config, field) in (min(values), max(values)):
@@ -71,9 +72,11 @@ def of_reused(fresh: Outcomes, again: Outcomes):
     if wrong is None:
         return words.markdown(f"Every trial of the reused model diverged.{gone}")
     if right == rows.corrected(wrong):
-        text = f"The choice is the same: **{right}** has the lowest best validation loss either way"
+        text = f"The choice is the same: {bold(right)} has the lowest best validation loss either way"
     else:
-        text = f"With fresh weights **{right}** has the lowest best validation loss, with one model reused **{wrong}**"
+        text = (
+            f"With fresh weights {bold(right)} has the lowest best validation loss, with one model reused {bold(wrong)}"
+        )
     return words.markdown(f"{text}. A reused model's later trials have trained for longer, whatever their value.{gone}")
 
 
@@ -90,7 +93,7 @@ def of_toggles(outcomes: Outcomes, bases: Mapping[str, str]):
         return words.markdown("Nothing is switched on or off here.")
     found = trials.against(outcomes, bases)
     lines = [f"- {words.verdict(row, len(found))} {_steadiness(row, outcomes)}" for _, row in found.iterrows()]
-    lines += [f"- **{label}** diverged: {gone}." for label in bases if (gone := trials.divergences(outcomes[label]))]
+    lines += [f"- {bold(label)} diverged: {gone}." for label in bases if (gone := trials.divergences(outcomes[label]))]
     return words.markdown("\n".join(lines))
 
 
@@ -142,7 +145,7 @@ def of_overfitted(outcomes: Outcomes):
     ((label, (run, *_)),) = outcomes.items()
     if isinstance(run, Diverged):
         return words.markdown(
-            f"**{label}** diverged: {trials.divergences([run])}. Nothing longer is worth a try before that."
+            f"{bold(label)} diverged: {trials.divergences([run])}. Nothing longer is worth a try before that."
         )
     dice, first, last = scores.values(run, "Dice"), run.history.iloc[0], run.history.iloc[-1]
     text = (

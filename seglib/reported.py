@@ -107,10 +107,11 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     """One row per claim of the study's reports: claim, by, answer (held, not shown, contradicted, not run), evidence.
 
     A claim holds if every pair it speaks of differs its way, Holm-corrected over all tests of this table at 5 %; it is
-    contradicted if a pair differs the other way; it is not run if any label that it names has no runs, whatever the
-    others show. A claim of likeness (`alike`) is contradicted if a pair differs either way, and else not shown: it
-    could hold only within a margin, and the reports give none. Scores are tested as in `pairwise`; what is one number
-    per run by Welch's t over seeds (two or more of each); parameter counts are exact.
+    contradicted if a pair differs the other way; it is not run if any label that it names has no runs, or two that it
+    compares by a score were tested on different images, whatever the others show. A claim of likeness (`alike`) is
+    contradicted if a pair differs either way, and else not shown: it could hold only within a margin, and the reports
+    give none. Scores are tested as in `pairwise`; what is one number per run by Welch's t over seeds (two or more of
+    each); parameter counts are exact.
     """
     content = params.reported(study.split("@")[0])
     elsewhere = {label for label, group in groups.items() if group[0].config.dataset != content["dataset"]}
@@ -123,14 +124,14 @@ def answered(claims: Sequence[Mapping], groups: Groups, elsewhere: Collection[st
 
     Args: elsewhere — labels that have runs on other data than the report's.
     """
+    lacking = [_lacking(claim, groups, elsewhere) for claim in claims]
     tested = [
-        [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim)]
-        if not _missing(claim, groups) else []
-        for claim in claims
-    ]  # fmt: skip
+        [] if lack else [_test(groups, pair, claim["metric"]) for pair in pairs_of(claim)]
+        for claim, lack in zip(claims, lacking, strict=True)
+    ]
     corrected = iter(stats.holm([test["p"] for tests in tested for test in tests]))
     rows = []
-    for claim, tests in zip(claims, tested, strict=True):
+    for claim, tests, lack in zip(claims, tested, lacking, strict=True):
         ps = list(itertools.islice(corrected, len(tests)))
         answers = [_answer(test, p, claim.get("alike", False)) for test, p in zip(tests, ps, strict=True)]
         if not answers:
@@ -140,7 +141,7 @@ def answered(claims: Sequence[Mapping], groups: Groups, elsewhere: Collection[st
         else:
             answer = HELD if set(answers) == {HELD} else NOT_SHOWN
         evidence = "; ".join(_evidence(test, p) for test, p in zip(tests, ps, strict=True))
-        evidence = evidence or claim.get("note") or _lacking(claim, groups, elsewhere)
+        evidence = evidence or claim.get("note") or lack
         rows.append({"claim": claim["text"], "by": claim["source"], "answer": answer, "evidence": evidence})
     return pd.DataFrame(rows)
 
@@ -169,11 +170,16 @@ def _missing(claim: Mapping, groups: Groups) -> list[str]:
 
 
 def _lacking(claim: Mapping, groups: Groups, elsewhere: Collection[str]) -> str:
-    """Why a claim is not run: `no runs of A nor B`, or that those of `elsewhere` are on other data."""
-    missing = _missing(claim, groups)
-    if elsewhere.issuperset(missing):
-        return "these runs are on other data than the report's"
-    return f"no runs of {' nor '.join(missing)}"
+    """Why a claim cannot be answered: `no runs of A nor B`, or that runs are on other data than the report's or, for a
+    score, not on the same test images; empty if it can be."""
+    if missing := _missing(claim, groups):
+        if elsewhere.issuperset(missing):
+            return "these runs are on other data than the report's"
+        return f"no runs of {' nor '.join(missing)}"
+    for better, worse in pairs_of(claim) if claim["metric"] in scores.NAMES else ():
+        if len(pairwise.comparable({label: groups[label] for label in (better, worse)})) > 1:
+            return f"{better} and {worse} were not tested on the same images"
+    return ""
 
 
 def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
@@ -186,7 +192,6 @@ def _test(groups: Groups, pair: tuple[str, str], metric: str) -> dict:
         raise ValueError(names.unknown("metric of a claim", metric, [*scores.NAMES, *RUN_MEASURES]))
     else:
         sign = -1 if metric in scores.LOWER_IS_BETTER else 1
-        pairwise.assert_comparable({"better": first, "worse": second})
         compared = scores.compare(first, second, metric)
         found, p = compared.difference, compared.p
         basis = f"n = {compared.images} images × {_counts(first, second)}"

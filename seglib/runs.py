@@ -215,11 +215,10 @@ def recorded_by(study: str, notebook: str) -> set[str]:
     """The keys of all runs that a notebook of a study has recorded."""
     return {
         key
-        for file, content in _records(study)
+        for _, content in _records(study, [notebook])
         for groups in content.values()
         for keys in groups.values()
         for key in keys
-        if file == _record_file(study, notebook)
     }
 
 
@@ -229,10 +228,13 @@ def has_records(study: str, notebooks: Collection[str] | None = None) -> bool:
 
 
 def _records(study: str, notebooks: Collection[str] | None = None) -> Iterator[tuple[Path, dict]]:
-    """File and content of what each notebook of a study recorded."""
+    """File and content of what each notebook of a study recorded. Raises: ValueError for a file of an older version."""
     for file in sorted(_record_file(study, "x").parent.glob("*.runs.json")):
         if notebooks is None or file.name.removesuffix(".runs.json") in notebooks:
-            yield file, json.loads(file.read_text())
+            content = json.loads(file.read_text())
+            if not all(isinstance(groups, dict) for groups in content.values()):
+                raise ValueError(f"{file} was written by an older version of seglib; delete it and run its notebook")
+            yield file, content
 
 
 def _record_file(study: str, notebook: str) -> Path:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from seglib import conventions, pairwise, params, reported, runtime, scores, stats, tables
 from seglib.data.core import Dataset
+from seglib.escaping import bold, plain
 from seglib.runs import Run
 
 
@@ -75,6 +76,9 @@ def of_basis(groups: Mapping[str, Sequence[Run]]):
     )
 
 
+CHOICES = {"val_dice": "validation Dice", "val_iou": "validation IoU", "val_loss": "validation loss"}  # of the epoch
+
+
 def of_runs(name: str, runs: Sequence[Run]):
     """What one configuration reached on the test images, and whether that is more than the floors."""
     row = tables.comparison({name: runs}).loc[name]
@@ -84,10 +88,11 @@ def of_runs(name: str, runs: Sequence[Run]):
         None: "There are too few test images to tell whether it beats the floors",
     }[pairwise.learned(runs)]
     epochs = ", ".join(str(run.meta["best_epoch"]) for run in runs)
+    how = f"Chosen by {by}" if (by := CHOICES.get(runs[0].config.select_by)) else "The last is kept"
     return markdown(
-        f"**{name}** reaches a Dice of **{row['Dice']}** and an IoU of **{row['IoU']}** (mean over "
+        f"{bold(name)} reaches a Dice of **{row['Dice']}** and an IoU of **{row['IoU']}** (mean over "
         f"{row['test images']} test images, {_seeds(runs)}). {basis({name: runs})} "
-        f"{learned}. Chosen by {runs[0].config.select_by.replace('_', ' ')}: epoch {epochs} of {runs[0].config.epochs}."
+        f"{learned}. {how}: epoch {epochs} of {runs[0].config.epochs}."
     )
 
 
@@ -111,9 +116,10 @@ def listed(pairs: pd.DataFrame, count: int, score: str = "Dice"):
     one verdict against one baseline."""
     lines = [verdict(row, count, score) for _, row in pairs.iterrows()]
     if len(pairs) > 8:
+        link = {pairwise.BETTER: "than", pairwise.WORSE: "than"}
         lines = [
-            f"{said} (against **{base}**): "
-            + "; ".join(f"{row.model} {row.difference}" for row in rows.itertuples())
+            f"{said.capitalize()} {link.get(said, 'against')} {bold(base)} (difference in {score}): "
+            + "; ".join(f"{plain(row.model)} {row.difference}" for row in rows.itertuples())
             + "."
             for (base, said), rows in pairs.groupby(["baseline", "verdict"], sort=False)
         ]
@@ -125,7 +131,7 @@ def verdict(row: pd.Series, pairs: int, score: str = "Dice") -> str:
 
     Args: row — of `pairwise.table`; pairs — how many pairs p_holm is corrected over.
     """
-    gap, model, baseline = row["difference"], f"**{row['model']}**", f"**{row['baseline']}**"
+    gap, model, baseline = row["difference"], bold(row["model"]), bold(row["baseline"])
     if row["verdict"] == pairwise.FEW:
         return f"{model} against {baseline}: too few test images for a verdict ({_sample(row)})."
     if row["verdict"] == pairwise.UNSCORED:
@@ -167,7 +173,7 @@ def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     top = scores.estimate(groups[best], score)
     if np.isnan(top.mean):
         return markdown(f"No model has a {score} on these images.")
-    text = f"Of the models, the {_best(score)} mean {score} is that of **{best}**: **{top}**."
+    text = f"Of the models, the {_best(score)} mean {score} is that of {bold(best)}: **{top}**."
     if np.isnan(top.low):
         return markdown(
             f"{text} Too few test images have been scored to say that it is better, or that it has learned."
@@ -175,11 +181,11 @@ def of_ranking(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     text += _under_floors(groups[best], score)
     worse = [label for label in groups if label not in (best, *ties)]
     if ties:
-        text += f" Not shown to be worse: {', '.join(ties)}."
+        text += f" Not shown to be worse: {'; '.join(map(plain, ties))}."
     if worse:
-        text += f" Shown to be worse: {', '.join(worse)}."
+        text += f" Shown to be worse: {'; '.join(map(plain, worse))}."
     if unlearned := [label for label in groups if pairwise.learned(groups[label]) is False]:
-        text += f" Not learned (not shown to be above both floors): {', '.join(unlearned)}."
+        text += f" Not learned (not shown to be above both floors): {'; '.join(map(plain, unlearned))}."
     return markdown(text)
 
 

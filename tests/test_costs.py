@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import stored
 
-from seglib import costs
-from seglib.plots import cost, learning, sheets
+from seglib import costs, plots
+from seglib.plots import cost, sheets
 from seglib.stats import Estimate
 
 
@@ -89,20 +89,7 @@ def test_a_row_without_a_score_has_no_point():
     assert [text.get_text() for text in figure.axes[0].texts] == ["a\n(width=0.25)"]
 
 
-def test_heights_move_apart_as_little_as_they_can():
-    assert learning.spread(np.array([0.5, 0.1]), 0.2, 0, 1).tolist() == [0.5, 0.1]
-    found = learning.spread(np.array([0.5, 0.5, 0.9]), 0.2, 0, 1)
-    assert found == pytest.approx([0.4, 0.6, 0.9])
-    assert learning.spread(np.array([1.0, 1.0]), 0.2, 0, 1) == pytest.approx([0.8, 1.0])
-    assert learning.spread(np.zeros(11), 0.5, 0, 1) == pytest.approx(np.linspace(0, 1, 11))  # no more room than that
-
-
-def test_a_label_comes_apart_at_the_comma_that_is_in_no_bracket():
-    assert sheets.network_and_row("net (c=[8, 4] d=1), augmented, frozen") == (
-        "net (c=[8, 4] d=1)",
-        "augmented, frozen",
-    )
-    assert sheets.network_and_row("net") == ("net", "")
+def test_a_name_above_a_column_is_broken_after_underscores():
     assert sheets._narrow("segnet_attention_atrous (width=0.25)", "frozen").split("\n") == [
         "segnet_", "attention_", "atrous", "(width=0.25)", "frozen"]  # fmt: skip
 
@@ -116,11 +103,11 @@ def test_many_models_are_spread_over_figures(models, figures):
 
 
 @pytest.mark.parametrize("column", ["val_dice", "val_loss"])
-def test_learning_curves_have_a_panel_per_network_and_a_ring_per_row(column):
+def test_learning_curves_have_a_panel_per_network_and_a_ring_per_seed(column):
     history = pd.DataFrame({"epoch": [1, 2], "val_dice": [0.1, 0.2], "val_loss": [0.9, 0.8]})
     runs = {f"{net}, {row}": [(history, 2), (history, 1)] for net in "ab" for row in ("frozen", "tuned")}
-    panels = [axis for axis in learning.curves_by_network(runs, column).axes if axis.get_visible()]
+    panels = [axis for axis in plots.curves_by_network(runs, column).axes if axis.get_visible()]
     rings = [line.get_xdata().tolist() for line in panels[0].lines if line.get_marker() == "o"]
-    assert [axis.get_title() for axis in panels] == ["a", "b"] and rings == [[2], [2]]
-    (loss, dice) = learning.curves_of_rows(runs).axes
+    assert [axis.get_title() for axis in panels] == ["a", "b"] and rings == [[2], [1], [2], [1]]
+    (loss, dice) = plots.curves_of_rows(runs).axes
     assert {text.get_text() for text in dice.texts} == set(runs) and len(loss.texts) == 4

@@ -149,3 +149,11 @@ def test_two_processes_never_train_one_key(monkeypatch):
         order.append("first")
     waiting.join(timeout=5)
     assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("loss", ["bce", {"bce": 1.0, "dice": 1.0}])
+def test_bce_does_not_go_with_outputs_that_are_read_as_grey_values(loss):
+    planes = {"dataset": "shapes", "task": "planes", "loss_options": {"target_scale": "values"}}
+    experiment.build(TINY.with_(**planes, loss="iou"))
+    with pytest.raises(ValueError, match="use target_scale: unit, or mse, dice and iou"):
+        experiment.build(TINY.with_(**planes, loss=loss))

@@ -112,6 +112,16 @@ def test_no_table_and_no_printed_line_runs_over_the_margin(tmp_path):
     assert all(f"scoreofkind{n}" in text for n in range(11)) and text.count("0.90(0.80to1.00)") == 15
 
 
+def test_a_parameter_of_a_long_value_leaves_its_meaning_room(tmp_path):
+    value = {f"architecture_{n}": {"width": 0.25, "depth": 8} for n in range(12)}
+    lines = [f"options_{n}: dict = {value}  # keywords of each architecture, by name" for n in range(4)]
+    content = pdf([new_markdown_cell("# T"), cell("\n".join(lines), tags=("parameters",))])
+    text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages)
+    assert text.count("keywords of each architecture, by name") == 4  # each on one line
+    for picture in pictures(content, tmp_path):
+        assert (picture[:, -int(MARGIN / 2) + 4 :] > 250).all()
+
+
 def test_a_long_table_breaks_and_says_its_columns_on_each_page():
     rows = {f"model {n}": 0.2 + n / 1000 for n in range(90)}
     texts = [p for p in pages(pdf([new_markdown_cell("# T"), cell("x", shows(scores(rows)))])) if "model" in p]

@@ -41,6 +41,23 @@ def test_a_label_keeps_its_colour_whatever_a_chart_shows_beside_it():
     assert style.dashes(["a, frozen", "a, fine-tuned"]) == {"a, frozen": "-", "a, fine-tuned": "--"}
 
 
+def test_twelve_rows_of_one_network_have_twelve_colours():
+    labels = [f"net (c=[8, 4]), row {i}" for i in range(12)]
+    assert len(set(style.colours(labels).values())) == 12 and len(style._known) == 1
+
+
+@pytest.mark.parametrize(
+    ("label", "parts"),
+    [
+        ("net (c=[8, 4] d=1), augmented, frozen", ("net (c=[8, 4] d=1)", "augmented, frozen")),
+        ("net (a=(1, 2)), frozen", ("net (a=(1, 2))", "frozen")),
+        ("net", ("net", "")),
+    ],
+)
+def test_a_label_comes_apart_at_the_comma_that_is_in_no_bracket(label, parts):
+    assert style.network_and_row(label) == parts
+
+
 def test_nine_models_under_two_regimes_have_different_colours():
     labels = [f"{name}, {regime}" for name in "abcdefghi" for regime in ("frozen", "fine-tuned")]
     assert len(set(style.colours(labels).values())) == 18
@@ -87,26 +104,41 @@ def test_spread_labels_keep_order_and_distance_wherever_they_want_to_be():
         assert places.max() <= 1 - sizes[places.argmax()] / 2 + 1e-12
 
 
+def seeds_of(*histories):
+    """Each history with its best epoch."""
+    return [(each, int(each["val_loss"].idxmin()) + 1) for each in histories]
+
+
 def test_every_line_is_named_at_its_end_and_no_two_names_overlap():
-    flat = {f"net{i}, a rather long name": history(0.5, 0.4, 0.3 + i / 500) for i in range(12)}
-    figure = plots.curves_by_model(flat)
+    flat = {f"net{i}, a rather long name": seeds_of(history(0.5, 0.4, 0.3 + i / 500)) for i in range(12)}
+    figure = plots.curves_of_rows(flat)
     figure.draw_without_rendering()
-    texts = figure.axes[1].texts
-    assert {text.get_text().replace("\n", " ") for text in texts} == set(flat)
-    boxes = [mpl.text.Text.get_window_extent(text) for text in texts]
-    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    for axis in figure.axes:
+        assert {text.get_text().replace("\n", " ") for text in axis.texts} == set(flat)
+        boxes = [mpl.text.Text.get_window_extent(text) for text in axis.texts]
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_rows_of_one_network_are_named_without_it():
+    figure = plots.curves_of_rows({f"net (c=[8, 4]), {row}": seeds_of(history(0.5, 0.4)) for row in ("a", "b")})
+    assert figure.get_suptitle() == "net (c=[8, 4])"
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a", "b"]
 
 
 def test_the_chosen_epoch_of_each_seed_is_ringed_on_its_curve():
-    seeds = [history(0.6, 0.2, 0.4), history(0.7, 0.5, 0.3)]
-    for figure in (plots.curves(seeds, [2, 3]), plots.curves_by_model({"a": seeds}, {"a": [2, 3]})):
-        rings = [line.get_xydata()[0].tolist() for line in figure.axes[1].lines if line.get_marker() == "o"]
+    seeds = seeds_of(history(0.6, 0.2, 0.4), history(0.7, 0.5, 0.3))
+    rows = {"a": seeds}
+    figures = [plots.curves(*zip(*seeds, strict=True)), plots.curves_of_rows(rows), plots.curves_by_network(rows)]
+    for figure in figures:
+        rings = [line.get_xydata()[0].tolist() for line in figure.axes[-1].lines if line.get_marker() == "o"]
         assert rings == [[2, pytest.approx(0.8)], [3, pytest.approx(0.7)]]
-        assert figure.axes[0].get_ylim()[0] == 0 and "chosen epoch" in figure.legends[0].get_texts()[0].get_text()
+        assert figure.axes[0].get_ylim()[0] == 0
+        said = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert said == ["chosen epoch", "one seed", "mean over seeds"]
 
 
 def test_seeds_that_stopped_at_different_epochs_are_averaged_over_those_they_share():
-    figure = plots.curves_by_model({"a": [history(0.6, 0.2, 0.1), history(0.4, 0.4)]})
+    figure = plots.curves_of_rows({"a": seeds_of(history(0.6, 0.2, 0.1), history(0.4, 0.4))})
     assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 0.5], [2, pytest.approx(0.3)]]
 
 
@@ -136,6 +168,15 @@ def test_losses_in_the_hundreds_leave_the_scores_their_own_axes():
     assert len([patch for axis in plots.bars_per_model(rows).axes for patch in axis.patches]) == 4
     spokes = [label.get_text() for label in plots.radar(rows).axes[0].get_xticklabels()]
     assert spokes == ["IoU", "Dice", "exp(−train loss)", "exp(−val loss ÷ 800)"]
+
+
+def test_names_of_several_lines_do_not_touch():
+    network = "mobilenetv2_decoder (decoder_channels=[16, 8, 8, 8, 8])"
+    labels = [f"{network}, from the frozen run {i}" for i in range(9)]
+    figure = plots.intervals(pd.DataFrame({"Dice": dict.fromkeys(labels, CELL)}), ["Dice"], {})
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_yticklabels()]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 
 def test_a_floor_far_outside_is_written_and_does_not_press_the_models_together():

@@ -249,3 +249,13 @@ def test_jupyter_nbconvert_makes_the_same_page():
     (notebook.parent / "index.html").touch()
     render.write_page(notebook, ["08_comparison"])
     assert notebook.with_suffix(".html").read_text().replace('<a href="index.html">Index</a>', "") == alone
+
+
+def test_rows_of_different_scores_have_no_whiskers_on_one_scale():
+    def spans(first):
+        cells = "".join(f"<tr><td>{name}</td><td>{text}</td></tr>" for name, text in rows.items())
+        (found,) = grid.read(f"<table><thead><tr><th>{first}</th><th>x</th></tr></thead><tbody>{cells}</tbody></table>")
+        return found.spans
+
+    rows = {"Dice": "0.51 (0.37 to 0.66)", "HD95": "19 (0 to 41)"}
+    assert spans("model") == [None, (0, 41)] and spans("score") == [None, None]

@@ -87,6 +87,15 @@ def test_claims_of_other_data_are_not_run_and_an_unknown_metric_is_an_error(stud
         reported.claims(study(text.replace("Dice", "Dise")), groups)
 
 
+def test_a_score_of_two_models_tested_on_different_images_is_not_run_and_says_so(study, groups):
+    groups["net, frozen"] = stored.model("e", 0.35, stored.discs(30))
+    table = reported.claims(study(claim("'net, fine-tuned'", "'net, frozen'")), groups)
+    assert table["answer"].to_list() == ["not run"]
+    assert table["evidence"][0] == "net, fine-tuned and net, frozen were not tested on the same images"
+    by_size = reported.claims(study(claim("'net, fine-tuned'", "'net, frozen'", "parameters")), groups)
+    assert by_size["answer"].to_list() == ["held"]  # which images does not matter to it
+
+
 def test_a_reported_figure_stands_beside_ours_with_the_difference_s_interval(study, groups):
     name = study(
         "differs: {report 9: it trained longer}\n"

@@ -117,3 +117,13 @@ def test_a_page_says_that_intervals_of_few_images_are_too_narrow():
     said = {n: words.of_basis({"a": [stored.model(f"n{n}", 0.1, stored.discs(n))[0]]}).data for n in (6, 40, 60)}
     assert "Of 40 images intervals are too narrow" in said[40]
     assert "too narrow" not in said[6] and "too narrow" not in said[60]
+
+
+def test_many_verdicts_are_a_sentence_each_in_which_names_with_commas_stay_apart():
+    pairs = pd.DataFrame([{**row((0.041, 0.032, 0.050)), "model": f"net{i}, frozen"} for i in range(9)])
+    said = words.listed(pairs, 9).data.replace("\xa0", " ")
+    assert said.startswith(
+        "- Better than **b** (difference in Dice): net0, frozen 0.041 (0.032 to 0.050); net1, frozen"
+    )
+    pairs["verdict"] = "no difference shown"
+    assert words.listed(pairs, 9).data.startswith("- No difference shown against **b** (difference in Dice): net0")

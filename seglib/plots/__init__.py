@@ -2,9 +2,8 @@
 
 from seglib.plots.calibration import reliability, thresholds
 from seglib.plots.cost import against_cost, against_rate
-from seglib.plots.curves import curves
+from seglib.plots.curves import curves, curves_by_network, curves_of_rows
 from seglib.plots.data import areas, augmentations, class_balance, means, odd, pairs, samples
-from seglib.plots.learning import curves_by_network, curves_of_rows
 from seglib.plots.losses import heat_map, planes, ratios, term_curves, validation_curves
 from seglib.plots.overlay import overlays
 from seglib.plots.pictures import gallery, models_on_images, predictions

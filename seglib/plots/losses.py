@@ -135,7 +135,7 @@ def _line(axis, run: pd.DataFrame, column: str, **style) -> None:
     style = {"marker": "." if len(run) < 30 else None, "lw": 1.5} | style
     axis.plot(run["epoch"], run[column], **style)
     chosen = run[run["chosen"]]
-    axis.plot(chosen["epoch"], chosen[column], "o", mfc="none", mec="black", ms=8)
+    axis.plot(chosen["epoch"], chosen[column], "o", mfc="none", mec="black", ms=8, clip_on=False)
 
 
 def heat_map(cells: pd.DataFrame) -> Figure | None:

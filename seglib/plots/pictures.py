@@ -45,7 +45,9 @@ def models_on_images(
     if classes and len(classes) > 1:
         return overlays(images, {"ground truth": masks, **preds}, classes, titles)
     columns = 2 + len(preds)
-    size = (WIDTH, WIDTH / (columns + 0.8) * len(images))
+    names = [m if "\n" in m else wrapped(m, 22) for m in preds]
+    above = 0.16 * max(name.count("\n") + 1 for name in names)  # inches: or long names would press the images
+    size = (WIDTH, WIDTH / (columns + 0.8) * len(images) + above)
     figure, axes = plt.subplots(len(images), columns, figsize=size, squeeze=False)
     for n, (row, title) in enumerate(zip(axes, titles, strict=True)):
         image, truth = np.asarray(images[n]).transpose(1, 2, 0), foreground_planes(np.asarray(masks[n])).any(0)
@@ -54,7 +56,7 @@ def models_on_images(
         row[1].imshow(truth, cmap="gray", vmin=0, vmax=1)
         for axis, pred in zip(row[2:], preds.values(), strict=True):
             _errors(axis, image, truth, pred[n])
-    _finish_rows(figure, axes, ["image", "ground truth", *(wrapped(model, 22) for model in preds)])
+    _finish_rows(figure, axes, ["image", "ground truth", *names])
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seglib.plots.pictures import models_on_images
+from seglib.plots.style import network_and_row
 
 MOST = 5  # models in a figure
 LETTERS = 16  # of a name's line above its column
@@ -25,12 +26,6 @@ def sheets_of_models(images, masks, preds: Mapping[str, np.ndarray], titles: Seq
     ]
     parts = np.array_split(np.arange(len(named)), -(-len(named) // MOST))
     return [models_on_images(images, masks, dict(named[i] for i in part), titles) for part in parts]
-
-
-def network_and_row(label: str) -> tuple[str, str]:
-    """`net (channels=[8, 4]), frozen` → `net (channels=[8, 4])`, `frozen`: apart at the first comma not in brackets."""
-    network, row = re.fullmatch(r"([^,(]*(?:\(.*?\))?)(?:, (.*))?", label).groups()
-    return network, row or ""
 
 
 def stacked(network: str, letters: int) -> str:

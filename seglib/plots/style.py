@@ -52,7 +52,8 @@ def _show_vector() -> None:
 
 _show_vector()
 
-SHADES = (0.0, 0.45, -0.35, 0.65, -0.6)  # of one network's rows: towards white, or (negative) towards black
+# of one network's rows, none twice in twelve: towards white, or (negative) towards black
+SHADES = (0.0, 0.45, -0.35, 0.65, -0.6, 0.25, -0.18, 0.75, -0.75, 0.35, -0.48, 0.55)
 DASHES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))  # of its lines, for those who see no shades
 HATCHES = ("", "///", "...", "xxx")  # of its bars, where networks are more than the palette has colours
 _known: dict[str, list[str]] = {}  # network → its labels, in the order in which they came
@@ -61,7 +62,7 @@ _known: dict[str, list[str]] = {}  # network → its labels, in the order in whi
 def assign_colours(labels: Sequence[str]) -> None:
     """Gives a study's labels their colours, in this order, so that a label has the same one in each of its notebooks.
 
-    A network (what stands before the first comma) has a colour, and its rows are shades of it. Networks beyond the
+    A network (see `network_and_row`) has a colour, and its rows are shades of it. Networks beyond the
     palette's ten take its colours again, in another shade, with other dashes and hatched.
     """
     _known.clear()
@@ -85,11 +86,21 @@ def hatches(labels: Sequence[str]) -> dict[str, str]:
 
 def _place(label: str) -> tuple[int, int]:
     """A label's network, and its place among the rows of this network, as numbers."""
-    network = label.partition(",")[0]
+    network, _ = network_and_row(label)
     rows = _known.setdefault(network, [])
     if label not in rows:
         rows.append(label)
     return list(_known).index(network), rows.index(label)
+
+
+def network_and_row(label: str) -> tuple[str, str]:
+    """`net (channels=[8, 4]), frozen` → `net (channels=[8, 4])`, `frozen`: apart at the first comma not in brackets."""
+    depth = 0
+    for i, letter in enumerate(label):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            return label[:i], label[i + 1 :].strip()
+    return label, ""
 
 
 def _variant(label: str) -> int:

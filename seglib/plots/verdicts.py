@@ -18,7 +18,8 @@ def intervals(table: pd.DataFrame, scores: Sequence[str], best: Mapping[str, Seq
 
     Args: table — of `Estimate`, as `tables.comparison` gives it; best — score → index labels. Floors are grey.
     """
-    figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 1.1 + 0.32 * len(table)), sharey=True, squeeze=False)
+    names = row_names(table)
+    figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 1.1 + _height(names)), sharey=True, squeeze=False)
     tints = colours([label for label in table.index if label not in FLOORS]) | dict.fromkeys(FLOORS, GREY)
     for axis, score in zip(axes[0], scores, strict=True):
         far = _far(table[score]) if score in LOWER_IS_BETTER else set()
@@ -31,7 +32,7 @@ def intervals(table: pd.DataFrame, scores: Sequence[str], best: Mapping[str, Seq
         unit = " (pixels)" if score == "HD95" else ""
         axis.set(xlabel=f"{score}{unit}, {'lower' if score in LOWER_IS_BETTER else 'higher'} is better")
         _lying(axis)
-    _rows(axes[0, 0], row_names(table))
+    _rows(axes[0, 0], names)
     return figure
 
 
@@ -49,14 +50,15 @@ def effects(table: pd.DataFrame, score: str) -> Figure | None:
     """
     if not len(table):
         return print("no differences to show")
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.0 + 0.36 * len(table)))
+    names = [wrapped(name, 46) for name in table["name"]]
+    figure, axis = plt.subplots(figsize=(WIDTH, 1.0 + _height(names)))
     tints = colours(list(table.index))
     axis.axvline(0, color="black", lw=1)
     for y, (label, row) in enumerate(table.iterrows()):
         _whisker(axis, y, row["difference"], tints[label], row["shown"])
     axis.set(xlabel=f"difference in {score}{' (pixels)' if score == 'HD95' else ''}; hollow: no difference shown")
     _lying(axis)
-    _rows(axis, [wrapped(name, 46) for name in table["name"]])
+    _rows(axis, names)
     widest = max(map(abs, axis.get_xlim()))
     axis.set_xlim(-widest, widest)
     return figure
@@ -73,6 +75,12 @@ def _whisker(axis, y: int, cell, colour: str, filled: bool) -> None:
 def _lying(axis) -> None:
     axis.grid(True, axis="x", alpha=0.3)
     axis.grid(False, axis="y")
+
+
+def _height(names: Sequence[str]) -> float:
+    """Inches in which rows of these names, each on its lines, stand under each other without touching."""
+    lines = max((name.count("\n") + 1 for name in names), default=1)
+    return len(names) * max(0.32, 0.14 * lines + 0.06)
 
 
 def _rows(axis, names: Sequence[str]) -> None:

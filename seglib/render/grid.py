@@ -63,7 +63,10 @@ class Grid:
 
     @cached_property
     def spans(self) -> list[tuple[float, float] | None]:
-        """Per column, the lowest and highest end of its intervals: what whiskers are drawn on; None without any."""
+        """Per column, the lowest and highest end of its intervals: what whiskers are drawn on; None without any, and
+        where a column `score` says that the rows are of different units."""
+        if any(cell.text == "score" for row in self.head for cell in row):
+            return [None] * self.width
         columns = zip(*self.body, strict=True) if self.is_plain and self.body else [()] * self.width
         ends = [[end for cell in column if cell.interval for end in cell.interval[1:]] for column in columns]
         return [(min(found), max(found)) if found and min(found) < max(found) else None for found in ends]

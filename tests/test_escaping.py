@@ -1,0 +1,21 @@
+"""Names in Markdown. Alone: pytest tests/test_escaping.py"""
+
+import re
+
+import pytest
+from nbconvert.filters import markdown2html
+
+from seglib.escaping import bold, plain
+
+
+@pytest.mark.parametrize(
+    "name", ["_mine_ and *this*", "net (c=[16, 8]), a_b", "_", "`x` <i>y</i>", "a\\*b", "**", "5 $x$"]
+)
+def test_a_name_stands_on_the_page_as_it_is(name):
+    for text in (plain(name), bold(name)):
+        shown = re.sub(r"</?strong>|</?p>", "", markdown2html(f"{text} is better")).strip()
+        assert shown == f"{name} is better".replace("<", "&lt;").replace(">", "&gt;")
+
+
+def test_a_name_without_markup_is_left_alone():
+    assert plain("mobilenetv2_decoder (width=0.5), frozen") == "mobilenetv2_decoder (width=0.5), frozen"
