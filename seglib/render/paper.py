@@ -200,7 +200,7 @@ def _parameters(found: Story) -> str:
     took = f" in {found.seconds:.0f} s" if found.seconds is not None else ""
     when = f"Executed {found.executed:%Y-%m-%d %H:%M} UTC{took}." if found.executed else ""
     return (
-        f'\n== Parameters\n#plain(columns: (auto, auto, 1fr), header: ("parameter", "value", "meaning"),\n  {cells})\n'
+        f'\n== Parameters\n#plain(columns: (auto, 1fr, 1.5fr), header: ("parameter", "value", "meaning"),\n  {cells})\n'
         f"#{_string(when)}\n"
     )
 
