@@ -176,7 +176,8 @@ def families(study: str, notebooks: Collection[str] | None = None) -> dict[str, 
     """Family → label → runs of all that the study's notebooks have recorded, in the order of the notebooks; the models
     first, if there are any.
 
-    Where two notebooks use one label of a family for different runs, the later one's gets its notebook's number.
+    Where two notebooks use one label of a family for different runs, the later one's gets its notebook's number; where
+    one has fewer seeds of the same runs, all seeds stand under the one label.
     Args: notebooks — those whose records count, else all.
     Raises: FileNotFoundError if nothing is recorded, or a recorded run is not in the store any more.
     """
@@ -185,7 +186,10 @@ def families(study: str, notebooks: Collection[str] | None = None) -> dict[str, 
         for family, groups in content.items():
             known = found.setdefault(family, {})
             for name, keys in groups.items():
-                known[name if known.get(name, keys) == keys else f"{name} (notebook {file.name[:2]})"] = keys
+                before = set(known.get(name, keys))
+                if not (before <= set(keys) or set(keys) <= before):  # other runs, and not fewer seeds of the same
+                    name = f"{name} (notebook {file.name[:2]})"
+                known[name] = max(keys, known.get(name, keys), key=len)
     if not any(found.values()):
         raise FileNotFoundError(
             f"study '{study}' has no recorded runs; run `make report STUDY={study.split('@')[0]}` first, "

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from seglib.stats import ANY, Estimate
 
 WIDTH, HEIGHT, MARGIN = 168, 18, 6  # of a whisker, in px
+DOT = 3.6  # px, radius of a mean
 PLOT = (420, 230)  # of curves, in px
 EDGES = (44, 10, 12, 34)  # room of curves' axes: left, top, right, bottom
 SPARE = 0.06  # of a scale, beyond what it has to show
@@ -46,13 +47,11 @@ def whisker(cell: Estimate, ends: tuple[float, float], name: str = "", zero: boo
         parts.append(
             f'<line class="interval" x1="{x(cell.low):.1f}" x2="{x(cell.high):.1f}" y1="{middle}" y2="{middle}"/>'
         )
-        parts += [
-            f'<line class="cap" x1="{x(end):.1f}" x2="{x(end):.1f}" y1="{middle - 4}" y2="{middle + 4}"/>'
-            for end in (cell.low, cell.high)
-        ]
+        for end in (cell.low, cell.high) if x(cell.high) - x(cell.low) > 3 * DOT else ():  # else caps box the dot in
+            parts.append(f'<line class="cap" x1="{x(end):.1f}" x2="{x(end):.1f}" y1="{middle - 4}" y2="{middle + 4}"/>')
     if np.isfinite(cell.mean):
         if low <= cell.mean <= high:
-            parts.append(f'<circle class="mean" cx="{x(cell.mean):.1f}" cy="{middle}" r="3.6"/>')
+            parts.append(f'<circle class="mean" cx="{x(cell.mean):.1f}" cy="{middle}" r="{DOT}"/>')
         else:
             tip, back = (1, 7) if cell.mean < low else (WIDTH - 1, WIDTH - 7)
             parts.append(f'<path class="mean" d="M{tip} {middle}L{back} {middle - 4}V{middle + 4}Z"/>')

@@ -150,4 +150,5 @@ def test_it_prints_without_its_controls(browser, address, tmp_path):
         document.querySelector(s).checkVisibility())""")
     assert not any(hidden)
     text = "".join(p.extract_text() for p in PdfReader(page.print(tmp_path / "page.pdf")).pages)
-    assert "What the numbers say" in text and "Filter rows" not in text
+    assert "What the numbers say" in text and "Filter rows" not in text and "whose runs" in text  # the parameters
+    assert page.evaluate("getComputedStyle(document.querySelector('thead button')).display") == "contents"

@@ -236,7 +236,8 @@ explore.dataset(splits)
 @pytest.mark.parametrize("front_end", [False, True])
 def test_a_notebook_shows_the_picture_headless_and_in_its_page_and_the_widget_to_a_person(front_end):
     from nbclient import NotebookClient
-    from nbconvert import HTMLExporter
+
+    from seglib.render.page import PageExporter
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)])
 
@@ -250,7 +251,5 @@ def test_a_notebook_shows_the_picture_headless_and_in_its_page_and_the_widget_to
     (output,) = [o for o in notebook.cells[0].outputs if o.output_type == "execute_result"]
     assert "image/png" in output.data and "widgets" not in notebook.metadata
     assert ("application/vnd.jupyter.widget-view+json" in output.data) == front_end
-    page, _ = HTMLExporter(
-        template_name="workbook", extra_template_basedirs=[str(paths.ROOT / "seglib" / "templates")]
-    ).from_notebook_node(notebook)
-    assert page.count("data:image/png;base64,") == 1 and "widget" not in page.split("<main>")[1].split("<details>")[0]
+    page, _ = PageExporter().from_notebook_node(notebook)
+    assert page.count("data:image/png;base64,") == 1 and "widget" not in page.partition("<body>")[2]

@@ -1,6 +1,9 @@
 """Charts: colours, labels, and that numbers can be read. Alone: pytest tests/test_plots.py"""
 
+import base64
+import io
 import itertools
+import re
 
 import matplotlib as mpl
 import nbformat
@@ -8,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from PIL import Image
 
 from seglib import paths, plots
 from seglib.plots import style
+from seglib.render import story
 from seglib.stats import Estimate
 
 CELL = Estimate(0.5, 0.4, 0.6)
@@ -194,14 +199,24 @@ def test_a_chart_of_effects_is_around_no_difference_and_fills_what_is_shown():
     assert faces == [style.colours(["a"])["a"], "white"]
 
 
-def test_a_chart_is_vector_and_the_same_text_each_time_and_pictures_are_not():
+def test_a_figure_is_vector_the_same_text_each_time_its_images_in_their_own_pixels():
     texts = {style.as_svg(plots.side_by_side(table(3))) for _ in range(2)}
     assert len(texts) == 1 and "<svg" in (text := texts.pop()) and "<dc:date>" not in text and "<image" not in text
     images, masks = np.zeros((1, 3, 8, 8), np.uint8), np.zeros((1, 8, 8), np.uint8)
-    assert style.as_svg(plots.samples(images, masks, ["a"], {"x": 1})) is None
+    shown = style.as_svg(plots.samples(images, masks, ["a"], {"x": 1}))
+    addresses = re.findall(r'href="data:image/png;base64,([^"]+)"', shown)
+    sizes = {Image.open(io.BytesIO(base64.b64decode(address))).size for address in addresses}
+    assert sizes == {(8, 8)} and "pixelated" in shown
     square = pd.DataFrame([[None, CELL], [CELL, None]], list("ab"), list("ab"))
     pairs = pd.DataFrame({"model": ["b"], "baseline": ["a"], "verdict": ["better"]})
     assert style.as_svg(plots.differences(square, pairs, "Dice")) is not None
+
+
+def test_a_gallery_tells_a_page_whose_it_is():
+    images, masks = np.zeros((1, 3, 8, 8), np.uint8), np.zeros((1, 8, 8), np.uint8)
+    name = 'net ("a" <b> & $c$), frozen'
+    drawn = plots.gallery(images, masks, masks > 0, {"Dice": {"worst": [(0, "0.1")]}}, name)
+    assert story._gallery_of(style.as_svg(drawn).encode()) == name
 
 
 @pytest.mark.parametrize("name", ["01_dataset_exploration", "08_comparison"])

@@ -219,3 +219,12 @@ def test_a_record_of_an_older_version_is_named_and_hinders_no_other_notebook():
     assert runs.recorded_by("own", "02_a") == {run.key}
     with pytest.raises(ValueError, match=r"03_b.*was written by an older version"):
         runs.families("own")
+
+
+def test_fewer_seeds_of_the_same_runs_are_no_row_of_their_own_and_other_runs_are():
+    a, b, c = (experiment.run(SMALL.with_(seed=seed)) for seed in range(3))
+    runs.record("own", "02_a", {runs.MODELS: {"net": [a, b]}})
+    runs.record("own", "04_b", {runs.MODELS: {"net": [a]}})
+    assert {label: len(group) for label, group in runs.recorded("own").items()} == {"net": 2}
+    runs.record("own", "04_b", {runs.MODELS: {"net": [a, c]}})
+    assert {label: len(group) for label, group in runs.recorded("own").items()} == {"net": 2, "net (notebook 04)": 2}

@@ -1,5 +1,7 @@
 """Sentences and tables that must stay true whatever the numbers are. Alone: pytest tests/test_words.py"""
 
+import re
+
 import pandas as pd
 import pytest
 import stored
@@ -127,3 +129,16 @@ def test_many_verdicts_are_a_sentence_each_in_which_names_with_commas_stay_apart
     )
     pairs["verdict"] = "no difference shown"
     assert words.listed(pairs, 9).data.startswith("- No difference shown against **b** (difference in Dice): net0")
+
+
+def test_the_provenance_holds_all_that_a_number_comes_from_and_each_fact_once():
+    found = [stored.model(key, 0.1, stored.discs(6), seeds=(seed,))[0] for seed, key in enumerate("xy")]
+    for run in found:
+        run.meta.update(images={"train": 8, "test": 6}, weights="none", commit="abc", seconds=2.0)
+        run.meta.update(python="3.11", torch="2.15")
+    text = words.provenance(found).data
+    facts = dict(line.removeprefix("- **").split("**: ") for line in text.split("\n\n")[1].splitlines())
+    assert text.startswith("## Provenance") and re.fullmatch("`[0-9a-f]{64}`", facts["data fingerprint"])
+    assert (facts["seeds"], facts["versions"], facts["commit"]) == ("0 · 1", "python 3.11, torch 2.15", "abc")
+    assert all(f"`{run.key}` (seed {run.config.seed}, 2 s)" in facts["runs"] for run in found)
+    assert facts["training"] == "4 s in all" and facts["encoder weights"] == "none" and "a device" in facts["device"]

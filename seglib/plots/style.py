@@ -18,6 +18,7 @@ GREY = "#999999"  # background, and what stands behind for reference
 ERRORS = {"true positive": "#009E73", "false positive": "#D55E00", "false negative": "#56B4E9"}
 WIDTH = 9.0  # inches: the text's width on a laptop screen and, scaled, on paper
 SMALLEST = 7  # points of the smallest text
+SMALL_IMAGE = 160  # pixels of the longer side, up to which a figure shows an image enlarged
 FEW = 4  # lines or polygons that share axes; more have small multiples
 
 mpl.rcParams.update({
@@ -32,9 +33,12 @@ mpl.rcParams.update({
 
 
 def as_svg(figure: Figure) -> str | None:
-    """A chart as SVG, the same text each time; none of a figure that holds pictures, which stays a PNG."""
-    if any(axis.images for axis in figure.axes) or not figure.axes:
+    """A figure as SVG, the same text each time; none of an empty one. A page makes its photographs small."""
+    if not figure.axes:
         return None
+    for image in (image for axis in figure.axes for image in axis.images):
+        if max(image.get_size()) <= SMALL_IMAGE:
+            image.set_interpolation("none")  # stored in its own pixels and enlarged by who shows it: far fewer bytes
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     # of a path's places two decimals of a point are kept: a third of the size, and nothing to be seen

@@ -3,6 +3,7 @@
 import functools
 import re
 from dataclasses import dataclass, field
+from html import escape, unescape
 
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
@@ -31,7 +32,13 @@ def to_html(markdown: str, headings: Headings) -> str:
     html = MarkdownWithMath(renderer=_Renderer(headings)).render(markdown)
     html = re.sub(r'<(t[hd]) style="text-align:\w+">', r"<\1>", html)  # the page's policy lets no such style through
     html = html.replace("<th>", '<th scope="col">').replace("</table>", "</table></div>")
-    return html.replace("<table>", '<div class="scroll" tabindex="0"><table>')
+    name = f"Table of {_plain(headings.found[-1][2])}" if headings.found else "Table"
+    return html.replace("<table>", f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table>')
+
+
+def _plain(html: str) -> str:
+    """The text of some HTML, as an attribute holds it."""
+    return escape(unescape(re.sub(r"<[^>]+>", "", html)))
 
 
 class _Renderer(IPythonRenderer):

@@ -167,8 +167,8 @@ def _of_data(data: NotebookNode, caption: str, numbers: dict) -> Iterator[Block]
 
 def _gallery_of(svg: bytes) -> str:
     """The label that `plots.gallery` gave the figure as its id, or nothing."""
-    found = re.search(rb'<g id="gallery: ([^"]+)"', svg)
-    return html.unescape(found[1].decode()) if found else ""
+    found = re.search(rb"""<g id=(["'])gallery: (.+?)\1""", svg)
+    return html.unescape(found[2].decode()) if found else ""
 
 
 def _without_colours(text: str) -> str:
