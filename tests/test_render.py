@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from urllib.parse import unquote
 
 import html5lib
 import numpy as np
@@ -19,7 +20,7 @@ from PIL import Image
 
 from seglib import paths, render
 from seglib.render import grid, markup, vector
-from seglib.render.page import PageExporter
+from seglib.render.page import PageExporter, _address
 
 NAMES = ["01_data", "08_comparison", "09_more"]
 
@@ -52,7 +53,7 @@ def test_the_page_is_well_formed_html5(html):
 
 def test_the_page_refers_to_nothing_but_itself_and_its_neighbours(soup):
     addresses = [tag[a] for a in ("src", "href", "srcset", "action", "data") for tag in soup.find_all(attrs={a: True})]
-    known = r"#.+|data:(image/svg\+xml|text/csv|application/x-tex);base64,.*|(index|01_data|09_more)\.html"
+    known = r"#.+|data:(image/svg\+xml|(text/csv|application/x-tex);base64),.*|(index|01_data|09_more)\.html"
     assert addresses and not [a[:80] for a in addresses if not re.fullmatch(rf"{known}|08_comparison\.ipynb", a)]
     assert not re.search(r"@import|url\(", "".join(style.get_text() for style in soup.find_all("style")))
 
@@ -120,6 +121,7 @@ def test_figures_and_tables_are_numbered_captioned_and_described(soup):
     assert all(img["alt"] for img in soup.find_all("img")) and len(soup.find_all("img")) == 4
     assert all(svg["aria-hidden"] == "true" for svg in soup.find_all("svg"))
     assert all(th.get("scope") for th in soup.find_all("th"))
+    assert all(soup.find(id=t["aria-labelledby"]) for t in soup.select("figure table"))
     assert soup.html["lang"] == "en" and soup.find("a", class_="skip")["href"] == "#content"
 
 
@@ -141,11 +143,22 @@ def test_photographs_in_a_figure_become_jpeg_and_masks_stay_exact():
     light = vector.light(picture(photograph))
     kept = np.asarray(Image.open(io.BytesIO(base64.b64decode(light.split("jpeg;base64,")[1].split('"')[0]))))
     assert len(light) < len(picture(photograph)) / 2 and np.abs(kept - photograph).mean() < 3
-    assert 'd="M 1.23 -7.8\nL 12 3.99"' in light
+    assert 'd="M 1.2 -7.8 L 12 3.9"' in light
     mask = picture(np.where(((x - 99) ** 2 + (y - 99) ** 2 < 2500)[..., None], [0, 158, 115], 0))
     assert vector.light(mask).split("<image")[1] == mask.split("<image")[1]
     seen_through = picture(np.dstack([photograph, np.where(x < 9, 0, 255)]), "RGBA")
     assert vector.light(seen_through).split("<image")[1] == seen_through.split("<image")[1]
+
+
+def test_a_drawing_keeps_what_it_refers_to_and_is_an_address_that_gives_it_back():
+    glyph = '<use xlink:href="#Sans-41" transform="translate(63.623 0)"/>'
+    svg = f"""<?xml version="1.0"?>\n<svg><!-- A --><defs><path id="Sans-41" d="M 0 0"/></defs>
+     <g id="gallery: a&#10;#Sans-41" clip-path="url(#c1)">{glyph}</g>\n<g id="unused"><clipPath id="c1"/></g></svg>"""
+    light = vector.light(svg)
+    assert "<use href='#n1' x='63.6'/>" in light and '<path id="n1"' in light and '<clipPath id="n0"/>' in light
+    assert 'id="gallery: a&#10;#Sans-41" clip-path="url(#n0)"' in light and "unused" not in light and "--" not in light
+    kind, _, content = str(_address(light.encode(), "svg")).partition(",")
+    assert kind == "data:image/svg+xml" and not set('"#&\n') & set(content) and unquote(content) == light
 
 
 def test_a_figure_without_a_caption_is_called_after_its_section():

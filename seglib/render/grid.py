@@ -115,13 +115,17 @@ def _number(text: str) -> float:
     return float(text.replace(",", "").replace("−", "-").rstrip("."))
 
 
-def to_html(grid: Grid, links: dict[str, str]) -> str:
-    """The table's rows as HTML, all text escaped. Args: links — text of a cell → anchor that it leads to."""
+def to_html(grid: Grid, links: dict[str, str], caption: str = "") -> str:
+    """The table's rows as HTML, all text escaped.
+
+    Args: links — text of a cell → anchor that it leads to; caption — id of the element that names the table.
+    """
     head = "".join(f"<tr>{''.join(_heading(cell, grid, i) for i, cell in enumerate(row))}</tr>" for row in grid.head)
     rows = ["".join(_cell(cell, grid, i, links) for i, cell in enumerate(row)) for row in grid.body]
     body = "".join(f"<tr>{row}</tr>\n" for row in rows)
     kind = ' class="plain"' if grid.is_plain and len(grid.body) > 1 else ""
-    return f"<table{kind}>\n<thead>{head}</thead>\n<tbody>\n{body}</tbody>\n</table>"
+    named = f' aria-labelledby="{caption}"' if caption else ""
+    return f"<table{kind}{named}>\n<thead>{head}</thead>\n<tbody>\n{body}</tbody>\n</table>"
 
 
 def _heading(cell: Cell, grid: Grid, column: int) -> str:

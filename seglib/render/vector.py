@@ -1,11 +1,15 @@
-"""matplotlib's SVG at the size of a page: the photographs in it as JPEG, its coordinates to a hundredth of a point."""
+"""matplotlib's SVG at the size of a page: photographs as JPEG, coordinates to a tenth of a point, short names."""
 
 import base64
 import io
 import re
 
 PHOTOGRAPH = re.compile(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)")
-PATH = re.compile(r'(?<=\sd=")[^"]+')
+PATH = re.compile(r'(?<=\s)(d|x|y|style|transform)="([^"]+)"')
+NOISE = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>|<\?xml.*?\?>|<!DOCTYPE[^>]*>|(?<=>)\s+(?=<)", re.S)
+GLYPH = re.compile(r'<use xlink:href="#([\w.-]+)" transform="translate\((-?\d+(?:\.\d)?)\d* 0\)"\s*/>')
+NAME = re.compile(r'\sid="([\w.-]+)"')  # that of a gallery has a colon, and is kept
+REFERENCE = re.compile(r"""(?<=href=["']#)[\w.-]+|(?<=url\(#)[\w.-]+""")
 QUALITY = 88  # of JPEG, 0 to 100: no artefact is seen at the size of a page
 WORTH = (
     0.5  # a picture becomes a JPEG if that leaves at most this share: charts and masks are smaller, and exact, as PNG
@@ -15,7 +19,20 @@ WORTH = (
 def light(svg: str) -> str:
     """The same drawing in fewer bytes; an opaque picture may lose what the eye does not see."""
     svg = PHOTOGRAPH.sub(lambda found: _lighter(found[0], found[1]), svg)
-    return PATH.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
+    svg = NOISE.sub("", NOISE.sub("", svg))
+    svg = GLYPH.sub(r"<use href='#\1' x='\2'/>", svg)
+    short = {name: f"n{i}" for i, name in enumerate(dict.fromkeys(REFERENCE.findall(svg)))}
+    svg = REFERENCE.sub(lambda found: short[found[0]], svg)
+    svg = NAME.sub(lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", svg)
+    return PATH.sub(lambda found: f'{found[1]}="{_terse(found[1], found[2])}"', svg)
+
+
+def _terse(name: str, value: str) -> str:
+    if name == "transform":  # a glyph's scale needs its digits
+        return re.sub(r"(\.\d{4})\d+", r"\1", value)
+    if name == "style":
+        return re.sub(r"\s*([:;])\s*", r"\1", value)
+    return " ".join(re.sub(r"(\.\d)\d+", r"\1", value).split())
 
 
 def _lighter(address: str, content: str) -> str:
