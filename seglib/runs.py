@@ -69,7 +69,7 @@ class Run:
     @functools.cached_property
     def thresholds(self):
         """Test set, class × threshold: pooled tp, fp, fn of the pixels at or above it, their summed probability, and
-        dice, the mean over images there. Binary: of the foreground's probability; else of each class against the rest."""
+        dice, the mean over images there. Binary: of the foreground, else of each class against the rest."""
         return self._table("thresholds.csv")
 
     def predictions(self):
