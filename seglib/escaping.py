@@ -13,3 +13,8 @@ def plain(name: str) -> str:
 def bold(name: str) -> str:
     """The same in bold."""
     return f"**{plain(name)}**"
+
+
+def shown(text: str) -> str:
+    """What Markdown shows of a sentence with such names in it, its ** left as they are: for what is no Markdown."""
+    return re.sub(r"\\([\\`*<$_])", r"\1", text)

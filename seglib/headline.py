@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from seglib import pairwise, reported, scores, words
+from seglib.escaping import shown
 from seglib.runs import Run
 
 SCORE = "Dice"
@@ -49,7 +50,7 @@ def gain(groups: Groups, pairs: pd.DataFrame, contrast: Sequence[str] = ()) -> s
         return "There is nothing to compare it with but the floors."
     model, baseline = contrast or _default(groups, pairs)
     row = next(row for _, row in pairs.iterrows() if {row["model"], row["baseline"]} == {model, baseline})
-    return words.verdict(row if row["model"] == model else turned(row), len(pairs), SCORE)
+    return shown(words.verdict(row if row["model"] == model else turned(row), len(pairs), SCORE))
 
 
 def _default(groups: Groups, pairs: pd.DataFrame) -> tuple[str, str]:

@@ -45,7 +45,7 @@ def of_winner(outcomes: Outcomes, field: str, otherwise: str):
         text += f", {_apart(outcomes[next_best], outcomes[best])}" if count > 1 else ""
     values = [getattr(group[0].config, field) for group in outcomes.values()]
     if len(values) > 1 and getattr(outcomes[best][0].config, field) in (min(values), max(values)):
-        text += f". It is at the end of the values tried: a better {field} may lie beyond"
+        text += f". The lowest is at the end of the values tried: a better {field} may lie beyond"
     if gone := trials.all_divergences(outcomes):
         text += f". Diverged: {gone}"
     return words.markdown(f"{text}.")

@@ -216,13 +216,8 @@ def are_recorded(study: str, notebook: str) -> bool:
 
 def recorded_by(study: str, notebook: str) -> set[str]:
     """The keys of all runs that a notebook of a study has recorded."""
-    return {
-        key
-        for _, content in _records(study, [notebook])
-        for groups in content.values()
-        for keys in groups.values()
-        for key in keys
-    }
+    parts = (groups for _, content in _records(study, [notebook]) for groups in content.values())
+    return {key for groups in parts for keys in groups.values() for key in keys}
 
 
 def has_records(study: str, notebooks: Collection[str] | None = None) -> bool:

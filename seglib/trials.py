@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from seglib import pairwise, reported, rows, tables, words
+from seglib import pairwise, reported, rows, tables
 from seglib.divergence import Diverged, Outcomes, finished
 from seglib.runs import Run
 
@@ -60,9 +60,9 @@ def table(outcomes: Outcomes) -> pd.DataFrame:
 
 
 def show(study: str, name: str, outcomes: Outcomes):
-    """The table for a page, or the sentence that nothing was tried."""
+    """The table for a page; none of no trial, of which `hyperparameters.of_winner` tells."""
     if not outcomes:
-        return words.markdown("Nothing of this kind is tried here.")
+        return None
     found = table(outcomes)
     return tables.show(found, study, name, {"best val loss": [best(found)]} if best(found) else None)
 

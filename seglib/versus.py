@@ -25,6 +25,7 @@ from seglib import (
     thumbnails,
     words,
 )
+from seglib.escaping import shown
 from seglib.plots.data import foreground_planes
 from seglib.runs import Run
 
@@ -87,7 +88,7 @@ def write(groups: Mapping[str, Group], folder: Path, back: str = "") -> Path:
         return file
     row = pairwise.table(groups).iloc[0]
     content = {
-        "labels": list(groups), "groups": list(groups.values()), "verdict": words.verdict(row, 1),
+        "labels": list(groups), "groups": list(groups.values()), "verdict": shown(words.verdict(row, 1)),
         "basis": words.basis(groups), "images": row["images"], "note": a[0].meta.get("note", ""),
         "scores": differences(groups), "changes": changes(a, b), "curves": curves(groups), "cost": cost(groups),
         "pictures": pictures(groups), "back": back, "made_from": made_from,

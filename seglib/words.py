@@ -90,13 +90,6 @@ def of_comparison(groups: Mapping[str, Sequence[Run]], score: str = "Dice"):
     return listed(pairs[pairs["baseline"] == next(iter(groups))], len(pairs), score)
 
 
-def verdicts(groups: Mapping[str, Sequence[Run]], score: str = "Dice") -> list[str]:
-    """One sentence per group against the first: better, worse or no difference shown; p corrected over all pairs."""
-    pairs = pairwise.table(groups, score)
-    against_first = pairs[pairs["baseline"] == next(iter(groups))]
-    return [verdict(row, len(pairs), score) for _, row in against_first.iterrows()]
-
-
 def listed(pairs: pd.DataFrame, count: int, score: str = "Dice"):
     """Rows of `pairwise.table` as a list of verdicts, p corrected over `count` pairs; beyond 8 rows one line for all of
     one verdict against one baseline."""

@@ -5,7 +5,7 @@ import re
 import pytest
 from nbconvert.filters import markdown2html
 
-from seglib.escaping import bold, plain
+from seglib.escaping import bold, plain, shown
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,8 @@ def test_a_name_stands_on_the_page_as_it_is(name):
 
 def test_a_name_without_markup_is_left_alone():
     assert plain("mobilenetv2_decoder (width=0.5), frozen") == "mobilenetv2_decoder (width=0.5), frozen"
+
+
+@pytest.mark.parametrize("name", ["_mine_ *this*", "a\\*b", "<i>"])
+def test_a_sentence_that_is_no_markdown_shows_names_as_they_are(name):
+    assert shown(f"{bold(name)} is better") == f"**{name}** is better"

@@ -4,6 +4,7 @@ import base64
 import io
 import itertools
 import re
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import nbformat
@@ -229,3 +230,9 @@ def test_every_cell_that_shows_something_has_a_caption(name):
     for cell in cells:
         caption = cell.metadata.get("caption", "")
         assert caption.endswith(".") and caption[0].isupper() and not set("`*<>") & set(caption), cell.source
+
+
+def test_a_spike_in_one_epoch_does_not_flatten_the_trials():
+    curve = SimpleNamespace(history=history(316.0, 0.4, 0.3, 0.3, 0.2).assign(train_loss=0.5), chosen=3, diverged=None)
+    axis = plots.trials({"a": [curve]}).axes[0]
+    assert axis.get_ylim()[1] == pytest.approx(1.08 * 0.5) and axis.texts[0].get_text() == "cut off: goes up to 316"

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from seglib.plots.style import WIDTH, colours, wrapped
 
-HEADROOM = 2.5  # what lies above this multiple of the typical trial's highest loss is cut off
+HEADROOM = 2.5  # what lies above this multiple of the typical trial's usual loss is cut off
 LINES = {"val_loss": "-", "train_loss": "--"}
 
 
@@ -72,12 +72,21 @@ def _divergence(group: Sequence) -> str:
 
 
 def _ceiling(curves: Mapping[str, Sequence]) -> float:
-    """The top of the axes: all of the trials whose losses are of the usual size, with some room."""
-    highest = [max(map(_highest, group)) for group in curves.values() if max(map(_highest, group)) > 0]
-    if not highest:
+    """The top of the axes: all losses of the usual size, with some room; a spike in a few epochs is not usual."""
+    usual = [high for group in curves.values() if (high := max(map(_usual, group))) > 0]
+    if not usual:
         return 1.0
-    limit = HEADROOM * statistics.median_low(highest)
-    return 1.08 * max(value for value in highest if value <= limit)
+    limit = HEADROOM * statistics.median_low(usual)
+    losses = [curve.history[[*LINES]].to_numpy(dtype=float).ravel() for group in curves.values() for curve in group]
+    return 1.08 * max(loss for loss in np.concatenate(losses) if loss <= limit)
+
+
+def _usual(curve) -> float:
+    """The highest training loss, or what three validation losses in four do not exceed."""
+    if not len(curve.history):
+        return 0.0
+    high = np.nanquantile(curve.history["val_loss"].to_numpy(dtype=float), 0.75, method="lower")
+    return float(np.nanmax([high, curve.history["train_loss"].max()]))
 
 
 def _highest(curve) -> float:

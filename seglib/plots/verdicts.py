@@ -18,7 +18,7 @@ def intervals(table: pd.DataFrame, scores: Sequence[str], best: Mapping[str, Seq
 
     Args: table — of `Estimate`, as `tables.comparison` gives it; best — score → index labels. Floors are grey.
     """
-    names = row_names(table)
+    names = row_names(table, 38)
     figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 1.1 + _height(names)), sharey=True, squeeze=False)
     tints = colours([label for label in table.index if label not in FLOORS]) | dict.fromkeys(FLOORS, GREY)
     for axis, score in zip(axes[0], scores, strict=True):
@@ -80,7 +80,7 @@ def _lying(axis) -> None:
 def _height(names: Sequence[str]) -> float:
     """Inches in which rows of these names, each on its lines, stand under each other without touching."""
     lines = max((name.count("\n") + 1 for name in names), default=1)
-    return len(names) * max(0.32, 0.14 * lines + 0.06)
+    return len(names) * max(0.32, (0.14 if len(names) <= WRITTEN else 0.125) * lines + 0.06)
 
 
 def _rows(axis, names: Sequence[str]) -> None:
