@@ -122,7 +122,7 @@ def test_a_page_whose_runs_left_the_store_does_not_count_as_done(made, monkeypat
 
     monkeypatch.setenv("SEGLIB_OUTPUTS", str(made[0]))
     keys = [key for group in runs.recorded("smoke").values() for key in (run.key for run in group)]
-    assert len(keys) == 5 and runs.are_recorded("smoke", "02_frozen_encoder")
+    assert len(keys) == len(set(keys)) >= 4 and runs.are_recorded("smoke", "02_frozen_encoder")
     (runs.folder(keys[0]) / "meta.json").rename(runs.folder(keys[0]) / "meta.json.away")
     shown_by = [runs.are_recorded("smoke", notebook) for notebook in NOTEBOOKS[1:4]]
     assert shown_by == [False, False, True]  # notebook 03 shows notebook 02's run beside its own
