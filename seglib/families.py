@@ -41,8 +41,9 @@ def labelled(found: Mapping[str, Sequence[Groups]]) -> dict[str, Sequence[Run]]:
 
 
 def bases(part: Groups, models: Groups) -> dict[str, str]:
-    """Row → the row it is compared with: of the same network and epochs on the same images that with the fewest other
-    settings changed, the models before the part's earlier rows. A row without any is a base itself, and has no entry.
+    """Row → the row it is compared with: that with the fewest other settings changed, the models before the part's
+    earlier rows, of the same network and epochs on the same images, both trained anew or both from another run. A row
+    without any is a base itself, and has no entry.
     """
     found, earlier = {}, _beside(part, models)
     for label, group in part.items():
@@ -72,7 +73,8 @@ def keys(group: Sequence[Run]) -> list[str]:
 
 def _same_kind(group: Sequence[Run], other: Sequence[Run]) -> bool:
     a, b = group[0].config, other[0].config
-    return (a.model, a.epochs, a.overfit) == (b.model, b.epochs, b.overfit)
+    kinds = [(c.model, c.epochs, c.overfit, bool(c.start_from)) for c in (a, b)]
+    return kinds[0] == kinds[1]
 
 
 def changes(group: Sequence[Run], other: Sequence[Run]) -> dict[str, tuple]:

@@ -33,6 +33,13 @@ def test_a_row_is_compared_with_the_one_it_was_changed_from(net):
     assert table["difference"]["lr 0.1"] == pair["difference"]
 
 
+def test_a_row_that_starts_anew_is_no_change_of_one_that_goes_on_from_another_run(net):
+    going_on = stored.model("goingon", 0.3, seeds=(0, 1), epochs=3, lr=0.01, start_from={"lr": 0.5})
+    anew = stored.model("anew", 0.3, seeds=(0, 1), epochs=3, lr=0.02)
+    later = stored.model("later", 0.3, seeds=(0, 1), epochs=3, lr=0.03)
+    assert families.bases({"anew": anew, "later": later}, {"net": net, "going on": going_on}) == {"later": "anew"}
+
+
 def test_a_part_s_own_row_goes_before_a_model_of_the_same_name(net):
     mine = stored.model("mine", 0.5, seeds=(0, 1), epochs=5, lr=0.02)
     faster = stored.model("faster", 0.2, seeds=(0, 1), epochs=5, lr=0.03)
