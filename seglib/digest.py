@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # Registries name everything; a run depends on the entry it uses, which is followed from there instead.
-REGISTRIES = {"seglib", "seglib.data", "seglib.models"}
+REGISTRIES = {"seglib", "seglib.data", "seglib.losses", "seglib.models"}
 
 
 def of_value(value: object) -> str:

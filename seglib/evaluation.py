@@ -11,7 +11,8 @@ from seglib.batches import Images, Pulse, no_pulse
 from seglib.config import Config
 from seglib.data.core import Split
 from seglib.features import Features
-from seglib.losses import build_loss, probabilities
+from seglib.losses import build_loss
+from seglib.losses.outputs import probabilities
 from seglib.memory import Budget
 from seglib.randomness import integer
 

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglib.losses import LOSSES, TASKS, build_loss, modules_of, probabilities
+from seglib.losses import LOSSES, TASKS, build_loss, modules_of
 from seglib.losses.check import CLASSES, check_loss, value_and_gradient
+from seglib.losses.outputs import probabilities
 from seglib.metrics import one_hot
 
 PAIRS = [(loss, task) for task, losses in TASKS.items() for loss in losses]

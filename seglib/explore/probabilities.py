@@ -16,7 +16,7 @@ from seglib.batches import Images, memory_format
 from seglib.config import Config
 from seglib.data.core import Dataset
 from seglib.evaluation import EVAL_BATCH
-from seglib.losses import probabilities
+from seglib.losses.outputs import probabilities
 from seglib.memory import Budget
 from seglib.metrics import predict
 from seglib.models.base import SegmentationModel

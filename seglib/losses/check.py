@@ -6,7 +6,8 @@ import torch
 
 from seglib.data.core import IGNORE_INDEX
 from seglib.losses import Loss, build_loss
-from seglib.losses.terms import Settings, plane_values
+from seglib.losses.outputs import plane_values
+from seglib.losses.settings import Settings
 from seglib.metrics import one_hot
 
 CLASSES = {"binary": 1, "multiclass": 3, "planes": 2}
@@ -48,7 +49,8 @@ def _criterion(loss: str | dict | Callable, task: str, options: dict) -> Loss:
     if not callable(loss):
         return build_loss(loss, task=task, num_classes=CLASSES[task], **options)
     settings = Settings(task=task, num_classes=CLASSES[task], **options)
-    return Loss({loss.__name__: 1.0}, {loss.__name__: loss}, settings)
+    name = f"{loss.__module__}:{loss.__name__}"
+    return Loss({name: 1.0}, {name: loss}, settings)
 
 
 def _target(task: str) -> torch.Tensor:
