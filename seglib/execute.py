@@ -7,12 +7,16 @@ the others outlives it. The last line of its output is the error as JSON, empty 
 import json
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+from seglib import paths, progress
+
+STOP_SECONDS = 5  # that a stopped notebook gets to end its kernel by itself
 FIGURES = [f"--InlineBackend.figure_formats={kind}" for kind in ("svg", "png")]  # for page and paper, and for a preview
 
 
@@ -38,6 +42,27 @@ def execute(source: Path, target: Path, parameters: dict) -> str:
     # papermill can return normally although the kernel was killed: believe only cells that were counted
     unfinished = [c for c in executed.cells if c.cell_type == "code" and c.source and c.execution_count is None]
     return "a cell did not run to its end" if unfinished else ""
+
+
+def start(notebook: str, target: Path, values: dict, events: Path) -> str:
+    """Executes a notebook into `target`, in a process that ends with this one; the error, or nothing."""
+    command = [sys.executable, "-m", "seglib.execute", paths.NOTEBOOKS / f"{notebook}.ipynb", target]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    path = os.pathsep.join(os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p)
+    variables = os.environ | {progress.VARIABLE: str(events), "PYTHONPATH": path}  # the kernel has another cwd
+    with subprocess.Popen(command, env=variables, start_new_session=True, **pipes) as process:
+        try:
+            output, errors = process.communicate(json.dumps(values))
+        except BaseException:  # stopped: the kernel ends with its parent
+            process.terminate()
+            try:
+                process.wait(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    if process.returncode:
+        return f"papermill ended with status {process.returncode}: {(errors.strip() or '?').splitlines()[-1]}"
+    return json.loads(output.splitlines()[-1])
 
 
 def end_with_parent(poll_seconds: float = 1.0) -> None:

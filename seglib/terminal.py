@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -75,3 +76,8 @@ def _columns() -> int:
     import shutil
 
     return shutil.get_terminal_size().columns - 1
+
+
+def address(path: Path) -> str:
+    """A path as a terminal shows it: relative where it lies below the current folder."""
+    return os.path.relpath(path) if path.is_relative_to(os.getcwd()) else str(path)

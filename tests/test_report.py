@@ -14,7 +14,7 @@ import time
 import nbformat
 import pytest
 
-from seglib import cli, params, paths, report
+from seglib import check, cli, params, paths, report
 
 TINY_DATA = "dataset: lesions\nimage_size: 32\ntrain_images: 4\nval_images: 2\ntest_images: 2\nexamples: 4\n"
 NOTEBOOKS = [
@@ -176,7 +176,7 @@ def test_a_mistake_of_any_kind_is_told_with_its_notebook(own_study, monkeypatch)
     (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
     monkeypatch.setattr(data, "load", lambda config: b"\xff".decode())
     with pytest.raises(ValueError, match="01_dataset_exploration: 'utf-8' codec can't decode"):
-        report.check(params.read("own"))
+        check.study(params.read("own"))
 
 
 def test_only_what_a_notebook_has_is_checked(own_study):
@@ -184,7 +184,7 @@ def test_only_what_a_notebook_has_is_checked(own_study):
     (own_study / "04_architecture_comparison.yaml").write_text(
         "image_size: 40\nweights: none\narchitectures: [munet]\noptions: {munet: {width: 0.125, depth: 8}}\n"
     )
-    assert report.check(params.read("own")).keys() == {"01_dataset_exploration", "04_architecture_comparison"}
+    assert check.study(params.read("own")).keys() == {"01_dataset_exploration", "04_architecture_comparison"}
 
 
 @pytest.mark.parametrize(

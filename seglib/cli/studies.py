@@ -1,0 +1,61 @@
+"""Commands on a whole study: check, data, report."""
+
+import sys
+
+from seglib import params
+from seglib.terminal import address
+
+
+def add(commands) -> None:
+    """Adds these commands to the parser."""
+    for name, function in {"check": check, "data": get_data, "report": make_report}.items():
+        command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        command.add_argument("study", nargs="?", default="demo", help="a folder of params/ (default: demo)")
+        command.add_argument("--set", default="", metavar="'name=value …'", help="overridden parameters")
+        command.set_defaults(command=function)
+
+
+def check(arguments) -> None:
+    """Reads parameters, data and weights of a study as its report would, and runs nothing."""
+    from seglib import check as checks
+
+    study = params.read(arguments.study, arguments.set)
+    checks.study(study)
+    print(f"study {study.folder_name}: {len(study.notebooks)} notebooks, parameters, data and weights are fine")
+
+
+def make_report(arguments) -> int:
+    """Runs a study's notebooks and writes its pages; `all` takes every study whose data are here."""
+    from seglib import report
+
+    report.end_on_sigterm()
+    if arguments.study != "all":
+        print(f"report: {address(report.make(params.read(arguments.study, arguments.set)))}")
+        return 0
+    failures = {}
+    for name in params.studies():
+        try:
+            print(f"report of {name}: {address(report.make(params.read(name, arguments.set)))}")
+        except (ValueError, OSError, RuntimeError) as error:
+            failures[name] = error
+    for name, error in failures.items():
+        print(f"not made: {name}: {error}", file=sys.stderr)
+    return int(not all(isinstance(error, FileNotFoundError) for error in failures.values()))  # data may be elsewhere
+
+
+def get_data(arguments) -> None:
+    """Downloads, verifies, unpacks and checks the data of a study; what is there already is only checked."""
+    from seglib import data
+    from seglib.data import getting
+
+    study = params.read(arguments.study, arguments.set)
+    told = set()
+    for config in (params.to_config(values) for values in study.notebooks.values() if "dataset" in values):
+        data.kind(config)
+        getting.get(config.dataset)
+        found = data.load(config)
+        sizes = ", ".join(f"{len(split)} {name}" for name, split in found.splits().items())
+        line = f"{config.dataset}, {config.image_size} px: {sizes}; every file was read. {found.note}"
+        if line not in told:
+            print(line.strip())
+        told.add(line)
