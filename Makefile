@@ -48,10 +48,11 @@ lab: $(READY) ## open JupyterLab on its start page; PORT=9000 for another port t
 bench: $(VENV)/.bench ## measure speed beside other trainers: outputs/bench/index.html
 	@$(BIN)/python -m bench.train
 
+LOCKED := --extra dev --extra export --extra sam --extra tensorboard
 lock: ## renew requirements.lock from pyproject.toml (needs uv)
-	@uv pip compile -q --universal --generate-hashes --no-header --extra dev --python-version 3.11 \
+	@uv pip compile -q --universal --generate-hashes --no-header $(LOCKED) --python-version 3.11 \
 	  pyproject.toml -o requirements.lock
-	@uv pip compile -q --universal --generate-hashes --no-header --extra dev --extra bench --python-version 3.11 \
+	@uv pip compile -q --universal --generate-hashes --no-header $(LOCKED) --extra bench --python-version 3.11 \
 	  -c requirements.lock pyproject.toml -o bench/requirements.lock
 
 clean: ## remove reports; finished runs stay

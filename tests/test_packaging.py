@@ -14,7 +14,10 @@ from seglib.params import read_yaml
 PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (paths.ROOT / "requirements.lock").read_text()
 PINS = [Requirement(line.removesuffix("\\").strip()) for line in re.findall(r"^[\w.-]+==.*$", LOCK, re.M)]
-ASKED = [Requirement(r) for r in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]]
+EXTRAS = [
+    Requirement(r) for extra in ("dev", "export", "sam", "tensorboard") for r in PROJECT["optional-dependencies"][extra]
+]
+ASKED = [*map(Requirement, PROJECT["dependencies"]), *EXTRAS]
 PLATFORMS = [
     {"sys_platform": s, "platform_machine": m, "platform_system": {"linux": "Linux", "darwin": "Darwin"}[s],
      "python_version": v, "python_full_version": f"{v}.1"}
@@ -85,6 +88,11 @@ def test_every_declared_package_is_used():
     for requirement in ASKED:
         name = canonicalize_name(requirement.name)
         assert re.search(rf"\b{imported.get(name, name)}\b", source), f"{name} is declared and not used"
+
+
+def test_the_lock_is_of_the_extras_that_are_tested():
+    locked = re.search(r"^LOCKED := (.*)$", (paths.ROOT / "Makefile").read_text(), re.M).group(1)
+    assert sorted(re.findall(r"--extra (\S+)", locked)) == ["dev", "export", "sam", "tensorboard"]
 
 
 def test_the_benchmarks_add_to_the_lock_and_change_none_of_its_pins():
