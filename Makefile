@@ -31,11 +31,12 @@ check: $(READY) ## check a study's parameters, data and weights; run nothing
 data: $(READY) ## download, verify, unpack and check a study's data
 	@$(BIN)/seglib data $(STUDY) --set "$$SET"
 
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile # a file's tests share what it made once
 test: $(READY) ## run the tests
-	@$(BIN)/python -m pytest -m 'not long'
+	@$(BIN)/python -m pytest $(PARALLEL) -m 'not long'
 
 test-all: $(READY) ## run the tests, the long ones too
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 lint: $(READY) ## check style of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

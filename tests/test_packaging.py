@@ -84,6 +84,7 @@ def test_every_declared_package_is_used():
         "jupyterlab": "jupyter lab",
         "setuptools": "no-build-isolation",
         "websocket-client": "websocket",
+        "pytest-xdist": "maxprocesses",
     }
     for requirement in ASKED:
         name = canonicalize_name(requirement.name)
