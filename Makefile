@@ -31,7 +31,7 @@ check: $(READY) ## check a study's parameters, data and weights; run nothing
 data: $(READY) ## download, verify, unpack and check a study's data
 	@$(BIN)/seglib data $(STUDY) --set "$$SET"
 
-PARALLEL := -n auto --maxprocesses 8 --dist loadfile # a file's tests share what it made once
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder # a file's tests share what it made once
 test: $(READY) ## run the tests
 	@$(BIN)/python -m pytest $(PARALLEL) -m 'not long'
 
