@@ -1,5 +1,7 @@
 """Every test writes into folders of its own: no run, cache or data of the user is read or touched."""
 
+import sys
+
 import pytest
 import torch
 
@@ -19,6 +21,9 @@ def own_folders(tmp_path, monkeypatch, tmp_path_factory):
     monkeypatch.setenv("SEGLIB_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("SEGLIB_PROGRESS", raising=False)
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")  # they stay open, and in memory, until somebody does
 
 
 @pytest.fixture(scope="session")
