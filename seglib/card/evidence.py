@@ -96,8 +96,8 @@ def worst_group(run: Run) -> str:
         return "No test image has a score that tells where it fails."
     name = means.idxmin()
     return (
-        f"It fails (IoU below {gallery.FAILURE}) on {found['failed']['all']:.0%} of the test images. Of the groups by size "
-        f"and contact with the edge the lowest mean Dice is that of the {found['images'][name]} images *{name}*: "
+        f"It fails (IoU below {gallery.FAILURE}) on {found['failed']['all']:.0%} of the test images. Of the groups by "
+        f"size and contact with the edge the lowest mean Dice is that of the {found['images'][name]} images *{name}*: "
         f"{found['Dice'][name]}, against {found['Dice']['all']} of all."
     )
 
