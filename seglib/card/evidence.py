@@ -8,6 +8,7 @@ import pandas as pd
 
 from seglib import calibration, conventions, gallery, pairwise, paths, runs, scores, seal, stats, tables
 from seglib.escaping import plain
+from seglib.metrics import BINS
 from seglib.runs import Run
 
 MODEL = "this model"
@@ -53,7 +54,7 @@ def learned(run: Run) -> str:
     floors = "the floors (*all background* and the *mean training mask*, which know nothing of the image at hand)"
     return {
         True: f"It is shown to be above both of {floors}.",
-        False: f"It is **not** shown to be above both of {floors}: it has *not learned* what it is for.",
+        False: f"It is **not** shown to be above both of {floors}: in this workbook's words, it has *not learned*.",
         None: f"There are too few test images to tell whether it is above {floors}.",
     }[pairwise.learned([run])]
 
@@ -94,11 +95,13 @@ def worst_group(run: Run) -> str:
     means = pd.Series({name: cell.mean for name, cell in found["Dice"].drop("all").items()}).dropna()
     if means.empty or np.isnan(found["failed"]["all"]):
         return "No test image has a score that tells where it fails."
+    fails = f"It fails (IoU below {gallery.FAILURE}) on {found['failed']['all']:.0%} of the test images."
+    if means.max() - means.min() < stats.NEGLIGIBLE:
+        return f"{fails} The groups by size and contact with the edge have one mean Dice."
     name = means.idxmin()
     return (
-        f"It fails (IoU below {gallery.FAILURE}) on {found['failed']['all']:.0%} of the test images. Of the groups by "
-        f"size and contact with the edge the lowest mean Dice is that of the {found['images'][name]} images *{name}*: "
-        f"{found['Dice'][name]}, against {found['Dice']['all']} of all."
+        f"{fails} Of the groups by size and contact with the edge the lowest mean Dice is that of the "
+        f"{found['images'][name]} images *{name}*: {found['Dice'][name]}, against {found['Dice']['all']} of all."
     )
 
 
@@ -109,8 +112,8 @@ def calibrated(run: Run) -> str:
     found = calibration.table({MODEL: [run]}).drop(columns=["lowest seed", "highest seed"])
     found = found.dropna(axis="columns", how="all")
     what = "class-wise expected calibration error" if run.config.task != "binary" else "expected calibration error"
-    text = f"The {what} is pooled over the test set's pixels, in 20 bins; most pixels are easy background, so that it "
-    text += "is small for most models. "
+    text = f"The {what} is pooled over the test set's pixels, in {BINS} bins; pixels far from every edge are easy and "
+    text += "make it small. "
     if calibration.BEST in found:
         text += "No threshold was chosen on the test images: the best one is shown to tell what 0.5 costs."
     return f"{table(found, '')}\n\n{text.strip()}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from seglib import config as configs
 from seglib import models, runs
 from seglib.config import Config
+from seglib.data.core import NORMALISATION
 from seglib.models import weights
 from seglib.runs import Run
 from seglib.words import CHOICES
@@ -31,7 +32,9 @@ def facts(run: Run) -> dict[str, str]:
         "batch": f"{config.batch_size} images{f', in {config.accumulate} passes' if config.accumulate > 1 else ''}",
         "epochs": _epochs(run),
         "augmentation": _augmentation(config),
-        "normalisation": f"{config.normalisation} (mean and standard deviation are in the exported file)",
+        "normalisation": "of values from 0 to 1: mean {}, standard deviation {}".format(
+            *NORMALISATION[config.normalisation]
+        ),
         "precision": config.precision,
         "seed": str(config.seed),
     }

@@ -38,7 +38,7 @@ def text(run: Run, files: Mapping[str, object]) -> str:
     """
     rows = [f"- **{name}**: {found}" for name, found in files.items()]
     parts = [
-        "Compared with the trained model on real test images of the run when they were written:", "\n".join(rows),
+        "Compared, when they were written, with the trained model on test images of its run:", "\n".join(rows),
         "Each file says in its own metadata how an image becomes its input and its output a mask "
         "(ONNX: `metadata_props`; `.pt2`: the extra file `description.json`).",
     ]  # fmt: skip

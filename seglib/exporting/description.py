@@ -33,7 +33,10 @@ def describe(run: Run, captured: Captured) -> dict:
         "encoder_weights": {
             "source": describe_weights(config.weights), "licence": licences.of_weights(config).sentence,
         },
-        "made_by": {name: meta[name] for name in ("commit", "python", "torch", "finished")},
+        "trained": {
+            **{name: meta[name] for name in ("commit", "python", "torch", "finished")},
+            "precision": config.precision, "seed": config.seed,
+        },
     }  # fmt: skip
 
 
