@@ -141,10 +141,10 @@ def wrong(by, where=(0, 0, 0, 0)):
     return staticmethod(read)
 
 
-@pytest.mark.parametrize(("by", "said"), [(2e-4, "2.00e-04"), (float("nan"), "inf"), (-50.0, r"5.00e\+01")])
+@pytest.mark.parametrize(("by", "said"), [(2e-4, "2.00e-04"), (float("nan"), "inf")])
 def test_a_file_that_is_not_the_model_is_not_written_and_it_is_said_by_how_much(by, said, done, monkeypatch, tmp_path):
     monkeypatch.setattr(TorchExport, "network", wrong(by))
-    with pytest.raises(ValueError, match=rf"model.pt2 is not the model of run .* by up to {said} \(allowed 1e-04\)"):
+    with pytest.raises(ValueError, match=rf"model.pt2 is not the model of run .* by up to {said} \(allowed 1e-04; "):
         exporting.export(done.run, tmp_path / "new", "torch")
     assert not (tmp_path / "new").exists()
 
@@ -240,9 +240,8 @@ def test_a_model_that_is_no_graph_is_an_error():
         network.capture(Deciding().eval(), 32)
 
 
-@pytest.mark.parametrize("name", ["munet", "resnet34_unet"])  # layers of our own; the long test below takes all nine
-def test_an_architecture_is_captured_for_any_batch_and_size(name):
-    model = build_model(name, num_classes=2, **SMALL[name]).eval().requires_grad_(False)
+def test_an_architecture_with_a_layer_of_our_own_is_captured_for_any_batch_and_size():
+    model = build_model("munet", num_classes=2, **SMALL["munet"]).eval().requires_grad_(False)
     captured = network.capture(model, 64)
     assert not captured.why_fixed and captured.least <= 64
     module = captured.program.module()

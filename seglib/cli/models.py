@@ -4,7 +4,7 @@ from pathlib import Path
 
 from seglib.terminal import address
 
-RUN = "a run's key, the start of it, or best:STUDY (by validation score)"
+RUN = "a run's key as `seglib runs` lists it, a start of it, or best:STUDY such as best:demo, by validation score"
 
 
 def add(commands) -> None:

@@ -76,7 +76,8 @@ def check(run: Run, model: SegmentationModel, network: Network, captured: Captur
         if largest > TOLERANCE or (changed & (_margin(wanted, run) > TOLERANCE)).any():
             raise ValueError(
                 f"{what} is not the model of run {run.key}: at {shape} outputs differ by up to {largest:.2e} (allowed "
-                f"{TOLERANCE:.0e}) and {int(changed.any(1).sum()):,} pixels of the masks differ; nothing was written"
+                f"{TOLERANCE:.0e}; the largest output is {wanted.abs().max().item():.2e}) and "
+                f"{int(changed.any(1).sum()):,} pixels of the masks differ; nothing was written"
             )
         differing, pixels = differing + int(changed.any(1).sum()), pixels + changed[:, 0].numel()
         shapes.append(shape)
