@@ -198,6 +198,14 @@ def test_what_cannot_be_exported_is_said_before_anything_is_written(done, severa
     assert not (tmp_path / "new").exists()
 
 
+def test_a_package_that_is_missing_is_named_with_the_way_to_get_it(done, monkeypatch, tmp_path):
+    monkeypatch.setattr(Onnx, "needs", ("onnx", "no_such_package"))
+    with pytest.raises(ImportError, match=r"no_such_package not installed, .* pip install 'seglib\[export\]'"):
+        exporting.export(done.run, tmp_path / "new")
+    exporting.export(done.run, tmp_path / "new", "torch")
+    assert {file.name for file in (tmp_path / "new").iterdir()} == {"model.pt2", "MODEL_CARD.md"}
+
+
 def test_a_file_of_another_kind_in_the_folder_is_left_alone(done, tmp_path):
     (tmp_path / "model.onnx").write_text("mine")
     with pytest.raises(ValueError, match=r"model\.onnx is there already"):

@@ -4,6 +4,8 @@ from seglib import exporting
 exporting.export("best:demo", "my_model")
 """
 
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +45,12 @@ def export(run: Run | str, to: Path | str, format: str = ALL) -> Export:
     Args: run — or what names it, see `chosen.run`; to — the folder, made if it is not there; format — onnx, torch, all.
     Raises: ValueError for a format there is not, a folder that holds another run's export, a run that was tested in
         training mode (a graph is in evaluation), and a file that is not the model; FileNotFoundError if there is no
-        such run or its data are not there.
+        such run or its data are not there; ImportError without the packages that ONNX needs.
     """
     if format != ALL and format not in FORMATS:
         raise ValueError(names.unknown("format", format, [*FORMATS, ALL]))
+    kinds = list(FORMATS.values()) if format == ALL else [FORMATS[format]]
+    _assert_installed([package for kind in kinds for package in kind.needs])
     run, folder = chosen.run(run) if isinstance(run, str) else run, Path(to)
     if not run.config.test_in_eval_mode:
         raise ValueError(
@@ -56,7 +60,7 @@ def export(run: Run | str, to: Path | str, format: str = ALL) -> Export:
     model = restored(run)
     captured = capture(model, run.config.image_size)
     description, contents = describe(run, captured), {}
-    for kind in FORMATS.values() if format == ALL else [FORMATS[format]]:
+    for kind in kinds:
         made = kind(captured.program)
         figures = check(run, model, kind.network(made.content(description)), captured, kind.file)
         contents[kind.file] = made.content({**description, "check": figures.plain()})
@@ -69,6 +73,13 @@ def export(run: Run | str, to: Path | str, format: str = ALL) -> Export:
     atomic.write(folder / card.NAME, text)
     written = {folder / file: found[file] for file in contents}
     return Export(run, written, folder / card.NAME, captured)
+
+
+def _assert_installed(packages: Sequence[str]) -> None:
+    if missing := [package for package in packages if importlib.util.find_spec(package) is None]:
+        raise ImportError(
+            f"{', '.join(missing)} not installed, which ONNX needs: pip install 'seglib[export]'; or use format torch"
+        )
 
 
 def _there(run: Run, folder: Path) -> dict[str, Figures]:

@@ -19,6 +19,7 @@ class Onnx:
     """A captured network as ONNX, weights inside; its description is `metadata_props`, each value as JSON."""
 
     file, what = "model.onnx", f"ONNX, opset {OPSET}"
+    needs = ("onnx", "onnxruntime", "onnxscript")  # of the extra `export`
 
     def __init__(self, program: ExportedProgram):
         with warnings.catch_warnings():
@@ -62,6 +63,7 @@ class TorchExport:
 
     file, what = "model.pt2", f"torch.export, torch {torch.__version__}"
     extra = "description.json"
+    needs = ()
 
     def __init__(self, program: ExportedProgram):
         self.program = program
