@@ -1,0 +1,77 @@
+"""A finished run by what a user calls it: its key, the start of its key, or the best of a study."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from seglib import paths, runs, seal
+from seglib.runs import Run
+
+BEST = "best:"  # and a study
+VALIDATION = (  # fields that decide what a run was validated on
+    "dataset", "data_folder", "task", "image_size", "val_images", "data_seed", "folds", "fold", "border", "all_objects",
+    "overfit",
+)  # fmt: skip
+
+
+def run(text: str) -> Run:
+    """The run that a text names: a key, a start of one that no other finished run has, or `best:STUDY`.
+
+    Raises: ValueError for a start that several runs have, a damaged run and a study whose runs cannot be ranked;
+        FileNotFoundError if there is no such run or study.
+    """
+    return best(text.removeprefix(BEST)) if text.startswith(BEST) else by_key(text)
+
+
+def by_key(text: str) -> Run:
+    """The finished run of a key or of a unique start of one. Raises as `run`."""
+    found = sorted(f.name for f in paths.runs().glob("*") if text and f.name.startswith(text) and f.is_dir())
+    finished = [key for key in found if (runs.folder(key) / seal.META).is_file()]
+    if text in finished:
+        finished = [text]
+    if len(finished) > 1:
+        raise ValueError(f"'{text}' is the start of {len(finished)} keys: {', '.join(finished[:5])}; give more of it")
+    if not finished:
+        why = f"run {found[0]} is not finished" if found else f"no finished run has a key that starts with '{text}'"
+        raise FileNotFoundError(
+            f"{why}, in {paths.runs()}; `seglib runs` lists those that are; for a study's best give best:STUDY"
+        )
+    if names := seal.damaged(runs.folder(finished[0])):
+        raise ValueError(f"run {finished[0]} is damaged ({', '.join(names)}); run its config or notebook again")
+    return Run(runs.folder(finished[0]))
+
+
+def best(study: str) -> Run:
+    """Of the runs of a study's models the one whose kept epoch has the best *validation* score; of equals the first.
+
+    The score is the one that chose the epochs (`select_by`), if all runs share it and its values can be compared, else
+    the validation Dice. The test images choose nothing: a choice by them would make their score too good.
+    Raises: FileNotFoundError for a study without recorded runs; ValueError where these were validated on different
+        images, or have no score.
+    """
+    group = [run for seeds in runs.recorded(study).values() for run in seeds]
+    for field in VALIDATION:
+        if len(values := {getattr(run.config, field) for run in group}) > 1:
+            raise ValueError(
+                f"the runs of study '{study}' were validated on different images ({field} is "
+                f"{', '.join(map(str, sorted(values, key=str)))}), so that none is the best; name one by its key"
+            )
+    score = _score(group)
+    values = np.array([validation(run, score) for run in group])
+    if np.isnan(values).all():
+        raise ValueError(f"no run of study '{study}' has a {score}; name one by its key")
+    return group[np.nanargmin(values) if score == "val_loss" else np.nanargmax(values)]
+
+
+def validation(run: Run, score: str) -> float:
+    """A column of the history at the epoch that was kept."""
+    return float(run.history.iloc[run.meta["best_epoch"] - 1][score])
+
+
+def _score(group: Sequence[Run]) -> str:
+    """What the runs are ranked by: values of different losses cannot be compared."""
+    wanted = {run.config.select_by for run in group}
+    losses = {json.dumps([run.config.loss, run.config.loss_options], sort_keys=True) for run in group}
+    comparable = {"val_dice", "val_iou"} | ({"val_loss"} if len(losses) == 1 else set())
+    return wanted.pop() if len(wanted) == 1 and wanted <= comparable else "val_dice"
