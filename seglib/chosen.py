@@ -2,17 +2,26 @@
 
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from seglib import paths, runs, seal
+from seglib import names, paths, runs, seal
 from seglib.runs import Run
 
 BEST = "best:"  # and a study
+BY = {"Dice": "val_dice", "IoU": "val_iou", "loss": "val_loss"}  # score → column of a history
 VALIDATION = (  # fields that decide what a run was validated on
     "dataset", "data_folder", "task", "image_size", "val_images", "data_seed", "folds", "fold", "border", "all_objects",
     "overfit",
 )  # fmt: skip
+
+
+class Choice(NamedTuple):
+    """A run, and why it is this one; nothing for one that was named by its key."""
+
+    run: Run
+    why: str
 
 
 def run(text: str) -> Run:
@@ -21,7 +30,23 @@ def run(text: str) -> Run:
     Raises: ValueError for a start that several runs have, a damaged run and a study whose runs cannot be ranked;
         FileNotFoundError if there is no such run or study.
     """
-    return best(text.removeprefix(BEST)) if text.startswith(BEST) else by_key(text)
+    return choose(text).run
+
+
+def choose(text: str, by: str = "") -> Choice:
+    """The run that a text names, and why. Args: by — of a study's best: Dice, IoU or loss, else as `best`.
+
+    Raises: as `run`; ValueError for an unknown score.
+    """
+    if by and by not in BY:
+        raise ValueError(names.unknown("validation score", by, BY))
+    return best(text.removeprefix(BEST), BY.get(by, "")) if text.startswith(BEST) else Choice(by_key(text), "")
+
+
+def title(run: Run) -> str:
+    """`e66dace7d0e13072 (munet, from scratch, seed 0; lesions, 64 px)`."""
+    config = run.config
+    return f"{run.key} ({runs.label(config)}, seed {config.seed}; {config.dataset}, {config.image_size} px)"
 
 
 def by_key(text: str) -> Run:
@@ -42,26 +67,34 @@ def by_key(text: str) -> Run:
     return Run(runs.folder(finished[0]))
 
 
-def best(study: str) -> Run:
+def best(study: str, score: str = "") -> Choice:
     """Of the runs of a study's models the one whose kept epoch has the best *validation* score; of equals the first.
 
-    The score is the one that chose the epochs (`select_by`), if all runs share it and its values can be compared, else
-    the validation Dice. The test images choose nothing: a choice by them would make their score too good.
+    Args: score — val_dice, val_iou or val_loss; else the one that chose the epochs (`select_by`), if all runs share it
+        and its values can be compared, else val_dice. The test images choose nothing: a choice by them would make
+        their score too good. Runs with report 5's fault (test_in_eval_mode: false) are no candidates: what they make
+        of an image depends on the others in its batch.
     Raises: FileNotFoundError for a study without recorded runs; ValueError where these were validated on different
-        images, or have no score.
+        images, or have no score, or losses that cannot be compared.
     """
-    group = [run for seeds in runs.recorded(study).values() for run in seeds]
+    group = [run for seeds in runs.recorded(study).values() for run in seeds if run.config.test_in_eval_mode]
     for field in VALIDATION:
         if len(values := {getattr(run.config, field) for run in group}) > 1:
             raise ValueError(
                 f"the runs of study '{study}' were validated on different images ({field} is "
                 f"{', '.join(map(str, sorted(values, key=str)))}), so that none is the best; name one by its key"
             )
-    score = _score(group)
+    if score == "val_loss" and not _share_a_loss(group):
+        raise ValueError(
+            f"the runs of study '{study}' have different losses, which rank nothing; choose by Dice or IoU"
+        )
+    score = score or _score(group)
     values = np.array([validation(run, score) for run in group])
     if np.isnan(values).all():
         raise ValueError(f"no run of study '{study}' has a {score}; name one by its key")
-    return group[np.nanargmin(values) if score == "val_loss" else np.nanargmax(values)]
+    found = group[np.nanargmin(values) if score == "val_loss" else np.nanargmax(values)]
+    why = f"the best of {study} by {score}, {validation(found, score):.4f} at epoch {found.meta['best_epoch']}, of "
+    return Choice(found, f"{why}{len({run.key for run in group})} runs (validation, not test)")
 
 
 def validation(run: Run, score: str) -> float:
@@ -72,6 +105,9 @@ def validation(run: Run, score: str) -> float:
 def _score(group: Sequence[Run]) -> str:
     """What the runs are ranked by: values of different losses cannot be compared."""
     wanted = {run.config.select_by for run in group}
-    losses = {json.dumps([run.config.loss, run.config.loss_options], sort_keys=True) for run in group}
-    comparable = {"val_dice", "val_iou"} | ({"val_loss"} if len(losses) == 1 else set())
+    comparable = {"val_dice", "val_iou"} | ({"val_loss"} if _share_a_loss(group) else set())
     return wanted.pop() if len(wanted) == 1 and wanted <= comparable else "val_dice"
+
+
+def _share_a_loss(group: Sequence[Run]) -> bool:
+    return len({json.dumps([run.config.loss, run.config.loss_options], sort_keys=True) for run in group}) == 1

@@ -81,3 +81,8 @@ def _columns() -> int:
 def address(path: Path) -> str:
     """A path as a terminal shows it: relative where it lies below the current folder."""
     return os.path.relpath(path) if path.is_relative_to(os.getcwd()) else str(path)
+
+
+def printable(text: str) -> str:
+    """A text on one line: what a terminal would obey, or cannot show, as its escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

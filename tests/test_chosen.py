@@ -82,6 +82,24 @@ def test_a_validation_loss_ranks_runs_of_one_loss_alone():
     assert chosen.run("best:mine").key == "aa12"  # two losses: ranked by the validation Dice
 
 
+def test_a_score_may_be_asked_for_and_why_a_run_was_chosen_is_told():
+    study(one=[made("aa11", 0.9, val_loss=0.4), made("aa12", 0.8, val_loss=0.2, seed=1)])
+    assert chosen.choose("best:mine") == (
+        chosen.by_key("aa11"), "the best of mine by val_dice, 0.9000 at epoch 1, of 2 runs (validation, not test)",
+    )  # fmt: skip
+    assert chosen.choose("best:mine", "loss").run.key == "aa12" and chosen.choose("aa11", "IoU").why == ""
+    with pytest.raises(ValueError, match="unknown validation score 'dice'; did you mean 'Dice'"):
+        chosen.choose("best:mine", "dice")
+    study(one=[made("aa11"), made("aa12", loss_options={"eps": 1e-3}, seed=1)])
+    with pytest.raises(ValueError, match="have different losses, which rank nothing; choose by Dice or IoU"):
+        chosen.choose("best:mine", "loss")
+
+
+def test_a_run_whose_outputs_depend_on_its_batch_is_not_the_best():
+    study(one=[made("aa11", 0.5), made("aa12", 0.9, seed=1, test_in_eval_mode=False)])
+    assert chosen.run("best:mine").key == "aa11"
+
+
 def test_runs_that_were_validated_on_different_images_are_not_ranked():
     study(one=[made("aa11"), made("aa12", folds=2, fold=1)])
     with pytest.raises(ValueError, match=r"validated on different images \(folds is 0, 2\).*name one by its key"):

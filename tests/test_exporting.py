@@ -23,6 +23,7 @@ from seglib.exporting import checking, network
 from seglib.exporting.files import Onnx, TorchExport
 from seglib.models import MODELS, build_model
 from seglib.models.base import SegmentationModel
+from seglib.restore import restored
 
 REAL = paths.data()  # the user's, before the tests have their own
 
@@ -179,7 +180,7 @@ def test_how_far_a_pixel_is_from_another_mask(config, outputs, margins):
 
 
 def test_weights_that_do_not_give_the_stored_masks_are_not_exported(done):
-    model = network.restored(done.run)
+    model = restored(done.run)
     images = checking._images(done.run)
     assert checking._as_stored(done.run, model, images) == 1
     model.head.bias.add_(100)  # everything is lesion

@@ -1,9 +1,10 @@
 """The `seglib` command: what the Makefile calls, and the same runs from a terminal."""
 
 import argparse
+import inspect
 import sys
 
-from seglib.cli import models, store, studies
+from seglib.cli import examples, models, store, studies
 
 GROUPS = (studies, store, models)  # each adds its commands
 
@@ -25,8 +26,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="seglib", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
+    plain = argparse.RawDescriptionHelpFormatter  # texts as they were written, examples on lines of their own
+    parser = argparse.ArgumentParser(
+        prog="seglib", description=__doc__, epilog=examples.START, formatter_class=plain, allow_abbrev=False
+    )
+    commands = parser.add_subparsers(required=True, metavar="command", title="commands")
     for group in GROUPS:
         group.add(commands)
+    for name, command in commands.choices.items():
+        command.formatter_class, command.epilog = plain, examples.epilog(name)
+        command.description = inspect.cleandoc(command.description or "")
     return parser

@@ -13,7 +13,8 @@ from seglib import atomic, card, chosen, names
 from seglib.exporting.checking import Figures, check
 from seglib.exporting.description import describe
 from seglib.exporting.files import FORMATS
-from seglib.exporting.network import Captured, capture, restored
+from seglib.exporting.network import Captured, capture
+from seglib.restore import restored
 from seglib.runs import Run
 
 ALL = "all"
