@@ -15,7 +15,7 @@ from seglib.sam.masks import COUNTED, Question, boxes_of, objects, true_channels
 from seglib.stats import Estimate
 
 OVERLAP, EDGES = ("IoU", "Dice", "recall", "precision"), tuple(scores.BOUNDARY)
-TIMED = 16  # images on which our models' seconds are measured
+TIMED = 8  # images on which our models' seconds are measured
 OBSERVED = {  # report 5's, on SAM beside mUNet: metric → what it said, and whether SAM is said to be better
     "recall": ("SAM is far more complete: it finds the entire object most times, mUNet often its middle alone", True),
     "boundary IoU": ("SAM's boundaries are accurate and smooth; mUNet's are not smooth", True),
