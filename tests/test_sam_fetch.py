@@ -82,8 +82,8 @@ def test_a_checkpoint_is_fetched_once_at_its_commit_and_nothing_but_safetensors(
     folder = tmp_path / "cache" / "sam" / "sam-vit-base"
     assert status == 0 and f"weights sam-vit-base: {folder}" in told
     revision = checkpoints.CHECKPOINTS["sam-vit-base"].revision
-    assert all(revision in path for path in asked), asked
-    assert not any(p.endswith((".bin", ".py")) for p in asked)
+    files = [path.partition("/resolve/")[2] for path in asked if "/resolve/" in path]
+    assert set(files) == {f"{revision}/{name}" for name in list(FILES)[:3]}  # the pickle and the code stay there
     assert {f.name for f in folder.iterdir() if f.is_file()} == {*list(FILES)[:3], "origin.json"}
     monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path / "cache"))
     assert checkpoints.find("sam-vit-base") == folder
@@ -93,7 +93,7 @@ def test_a_checkpoint_is_fetched_once_at_its_commit_and_nothing_but_safetensors(
     assert weights("sam-vit-base")[2] == []  # it is here
 
     status, _, asked = weights("slimsam-77")  # no commit is pinned: the newest, once, and it is noted
-    assert status == 0 and asked[0] == "/api/models/Zigeng/SlimSAM-uniform-77"
+    assert status == 0 and "/api/models/Zigeng/SlimSAM-uniform-77" in asked
     assert NEWEST in (tmp_path / "cache" / "sam" / "slimsam-77" / "origin.json").read_text()
 
 
@@ -102,5 +102,3 @@ def test_what_cannot_be_fetched_leaves_nothing_and_says_what_to_put_where(weight
     assert status == 1 and not asked and "Traceback" not in told
     assert "sam2.1-hiera-small could not be fetched" in told and "huggingface.co/facebook/sam2.1-hiera-small" in told
     assert not (tmp_path / "cache" / "sam" / "sam2.1-hiera-small").exists()
-    status, told, _ = weights("sam-vit-bas")
-    assert status == 1 and "unknown weights 'sam-vit-bas'" in told

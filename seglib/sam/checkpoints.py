@@ -120,6 +120,7 @@ def fetch(name: str) -> Path:
         raise ValueError(names.unknown("checkpoint", name, CHECKPOINTS))
     if found := find(name):
         return found
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # it is read at the import
     try:
         from httpx import HTTPError
         from huggingface_hub import HfApi, snapshot_download
