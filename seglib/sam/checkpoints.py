@@ -105,9 +105,9 @@ def _published(name: str, folder: Path) -> str:
     if (folder / ORIGIN).is_file():
         told = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
         return f"{told['repo']}, commit {told['revision'][:12]}"
-    if name in CHECKPOINTS:
+    if folder.parent.name == "snapshots":
         return f"{CHECKPOINTS[name].repo}, commit {folder.name[:12]}, from Hugging Face's cache"
-    return f"the folder {folder.name}"
+    return f"the folder {folder.name}" if name not in CHECKPOINTS else "put into the cache by hand"
 
 
 def fetch(name: str) -> Path:

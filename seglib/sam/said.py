@@ -19,9 +19,10 @@ def of_choice(compared: Comparison):
         else f"{count} of the {compared.all_images} test images, chosen by a hash of their names"
     )  # fmt: skip
     few = f" Of fewer than {stats.MIN_IMAGES} images no interval is given, and nothing is tested."
+    recorded = f"{len(compared.ranking)} are recorded" if len(compared.ranking) > 1 else "one is recorded"
     return words.markdown(
-        f"Of the study's {len(compared.ranking)} models the best by validation IoU (of the epoch kept, mean over "
-        f"seeds): {shown}. No test image had a say in that. Here everyone is scored on {images}."
+        f"Of the study's models ({recorded}) the best by validation IoU, of the epoch kept and mean over seeds: "
+        f"{shown}. No test image had a say in that. Here everyone is scored on {images}."
         f"{few if count < stats.MIN_IMAGES else ''}"
     )
 
@@ -112,10 +113,10 @@ def _observed(compared: Comparison, found: Found) -> list[str]:
     lines = []
     for metric, part in answers.groupby("metric", sort=False):
         told = [
-            f"{source}: {', '.join(f'{count} {answer}' for answer, count in rows['answer'].value_counts().items())}"
+            f"{source} {', '.join(f'{count} {answer}' for answer, count in rows['answer'].value_counts().items())}"
             for source, rows in part.groupby(sources, sort=False)
         ]
-        lines.append(f"- *{table.OBSERVED[metric][0]}* ({metric}), by checkpoints. {'; '.join(told).capitalize()}.")
+        lines.append(f"- *{table.OBSERVED[metric][0]}* ({metric}), counted over checkpoints: {'; '.join(told)}.")
     return lines
 
 
