@@ -23,7 +23,8 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def no_cache_of_the_user(monkeypatch, tmp_path):
+def own_caches(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path / "cache"))  # what is put there is for one test alone
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
@@ -116,7 +117,7 @@ def test_a_checkpoint_is_a_whole_folder_with_safetensors_or_a_known_name(tmp_pat
     assert checkpoints.find("sam-vit-base") == paths.cache() / "sam" / "sam-vit-base"  # ours first
 
 
-def test_a_checkpoint_that_came_or_changed_makes_the_page_stale(tmp_path):
+def test_a_checkpoint_that_came_or_changed_makes_the_page_stale():
     pytest.importorskip("transformers")
     before = checkpoints.at_hand(["slimsam-77"])
     folder = paths.cache() / "sam" / "slimsam-77"
@@ -126,7 +127,6 @@ def test_a_checkpoint_that_came_or_changed_makes_the_page_stale(tmp_path):
     there = checkpoints.at_hand(["slimsam-77"])
     (folder / "model.safetensors").write_text("{...}")
     assert before == {} and len({*there.values(), *checkpoints.at_hand(["slimsam-77"]).values()}) == 2
-    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(

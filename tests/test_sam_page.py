@@ -37,6 +37,7 @@ def study(trained, tmp_path, monkeypatch):
     """The same study in folders of this test; no checkpoint of the user's is seen."""
     shutil.copytree(trained, paths.outputs())
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path / "cache"))
     return {name: value for name, (value, _) in params.parameters_cell("07_sam_comparison").items()} | {
         "study": "own", "images": 20, "points": 2, "jitters": [0.0, 0.2], "device": "cpu",
     }  # fmt: skip

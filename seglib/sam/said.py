@@ -36,6 +36,8 @@ def of_state(compared: Comparison, found: Found):
     ]
     if not checkpoints.transformers_installed():
         lines.append(f"The library transformers is not installed: `{INSTALL}`.")
+    if not compared.folders:
+        lines.append("No checkpoint was asked for.")
     if missing:
         commands = ", ".join(f"`seglib weights {name}`" for name in missing)
         lines.append(
@@ -67,19 +69,19 @@ def of_verdicts(compared: Comparison, found: Found, score: str = "IoU"):
     return words.listed(pairs, len(pairs), score)
 
 
-def of_classes(compared: Comparison, found: Found, study: str):
-    """Precision class by class, or the sentence that there is one class."""
+def of_classes(compared: Comparison, found: Found, score: str):
+    """A score class by class, or the sentence that there is one class."""
     if len(compared.dataset.class_names) < 2:
-        return words.markdown(f"There is one class, {compared.dataset.class_names[0]}: its precision is that above.")
-    return tables.show(table.classes(compared, found), study, "07_classes")
+        return words.markdown(f"There is one class, {compared.dataset.class_names[0]}: its {score} is that above.")
+    return tables.show(table.classes(compared, found, score), compared.study, f"07_{score}_by_class")
 
 
-def of_automatic(compared: Comparison, found: Found, study: str):
+def of_automatic(compared: Comparison, found: Found):
     """What SAM's automatic masks are besides the matched ones, or the sentence that there are none."""
     counted = table.automatic(found)
     if counted.empty:
         return words.markdown("No checkpoint was run, so there are no automatic masks to count.")
-    return tables.show(counted, study, "07_automatic")
+    return tables.show(counted, compared.study, "07_automatic")
 
 
 def of_answers(compared: Comparison, found: Found):
@@ -87,8 +89,8 @@ def of_answers(compared: Comparison, found: Found):
     groups = table.rows(compared, found)
     iou = {label: scores.estimate(group, "IoU") for label, group in groups.items()}
     best, labels = compared.best, table.of_sam(found)
-    lines = [f"- By itself, without any prompt, {bold(best)} reaches an IoU of **{iou[best]}** and finds "
-             f"{scores.estimate(groups[best], 'recall')} of the objects' pixels (recall) on these images."]  # fmt: skip
+    lines = [f"- By itself, without any prompt, {bold(best)} reaches an IoU of **{iou[best]}** and a "
+             f"recall of {scores.estimate(groups[best], 'recall')} on these images."]  # fmt: skip
     for source in prompts.SOURCES:
         of_source = {label: name for label, (name, question) in table.asked(found).items() if question.source == source}
         if of_source:

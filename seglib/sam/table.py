@@ -55,7 +55,7 @@ def scored(compared: Comparison, found: Found, columns: Sequence[str]) -> pd.Dat
     return pd.DataFrame.from_dict(table, orient="index", columns=list(columns))
 
 
-def classes(compared: Comparison, found: Found, score: str = "precision") -> pd.DataFrame:
+def classes(compared: Comparison, found: Found, score: str) -> pd.DataFrame:
     """One row per label, one column per class: a score (`Estimate`) over the images on which the class counts."""
     table = {
         label: {
