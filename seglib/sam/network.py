@@ -4,13 +4,12 @@ References: Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643; Ravi
 Chen et al., SlimSAM, NeurIPS 2024, arXiv:2312.05284.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from seglib.sam import checkpoints, prompts
+from seglib.sam import prompts
 
 CLASSES = {  # model_type in config.json → model and image processor; a SAM 2 checkpoint calls itself one for video
     "sam": ("SamModel", "SamImageProcessor"),
@@ -28,7 +27,7 @@ class Sam:
         """Raises: ValueError for a folder that holds another kind of model, or not all of its weights."""
         import transformers
 
-        kind = json.loads((folder / checkpoints.CONFIG).read_text(encoding="utf-8")).get("model_type")
+        kind = transformers.PreTrainedConfig.get_config_dict(folder, local_files_only=True)[0].get("model_type")
         if kind not in CLASSES:
             raise ValueError(f"{folder} holds a model of type {kind!r}, expected one of {', '.join(CLASSES)}")
         model, processor = (getattr(transformers, name) for name in CLASSES[kind])

@@ -5,8 +5,10 @@ level deeper than those that `runs.finished` lists, and has no history, weights 
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -64,10 +66,8 @@ def inputs(folder: Path | None, question: Question, asked: Asked) -> dict:
     """Everything that answers depend on: what their key is the digest of."""
     config, own = asked.run.config, {"torch": ".".join(torch.__version__.split(".")[:2])}
     if folder:
-        import transformers
-
         own |= {"device": runtime.device(asked.device).type, "checkpoint": checkpoints.identity(folder)}
-        own["transformers"] = ".".join(transformers.__version__.split(".")[:2])
+        own["transformers"] = ".".join(metadata.version("transformers").split(".")[:2])
     return {
         "format": FORMAT,
         "question": dataclasses.asdict(question),
@@ -75,9 +75,14 @@ def inputs(folder: Path | None, question: Question, asked: Asked) -> dict:
         "config": {name: getattr(config, name) for name in DATA},
         "data": asked.dataset.fingerprint,
         "images": list(asked.dataset.test.names),
-        "code": digest.of_code(["seglib.sam.masks", "seglib.sam.network", "seglib.images_table"]),
+        "code": _code(),
         **own,
     }
+
+
+@functools.cache
+def _code() -> str:
+    return digest.of_code(["seglib.sam.masks", "seglib.sam.network", "seglib.images_table"])
 
 
 def place(key: str) -> Path:
