@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seglib import data, names, pairwise, runs
+from seglib import chosen, data, names, pairwise, runs
 from seglib.data.core import Dataset, Split, first
 from seglib.runs import Run
 from seglib.sam import checkpoints, outputs, prompts
@@ -76,9 +76,9 @@ def prepare(values: Mapping) -> Comparison:
     everything = pairwise.comparable(runs.recorded(values["study"]))[0]
     ranking = ranked(everything)
     splits = data.load(next(iter(everything.values()))[0].config)
-    chosen = first(splits.test.names, values["images"])
+    images = first(splits.test.names, values["images"])
     groups = {
-        label: [Part(run.folder, tuple(chosen)) for run in everything[label]]
+        label: [Part(run.folder, tuple(images)) for run in everything[label]]
         for label in ranking.index[: values["models"]]
     }
     points = {"points": values["points"]}
@@ -89,7 +89,7 @@ def prepare(values: Mapping) -> Comparison:
     )  # fmt: skip
     folders = {name: checkpoints.find(name) for name in values["checkpoints"]}
     return Comparison(
-        values["study"], groups, ranking, only(splits, chosen), folders, asked, values["device"], len(splits.test)
+        values["study"], groups, ranking, only(splits, images), folders, asked, values["device"], len(splits.test)
     )
 
 
@@ -111,23 +111,19 @@ def check(values: Mapping) -> None:
 def ranked(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """The models by validation, the best first. Columns: CHOICE (of the chosen epoch, mean over seeds), seeds."""
     rows = {
-        label: {CHOICE: float(np.mean([_validation(run) for run in group])), "seeds": len(group)}
+        label: {CHOICE: float(np.mean([chosen.validation(run, CHOICE) for run in group])), "seeds": len(group)}
         for label, group in groups.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").sort_values(CHOICE, ascending=False, kind="stable")
 
 
-def _validation(run: Run) -> float:
-    return float(run.history.iloc[run.meta["best_epoch"] - 1][CHOICE])
-
-
-def only(dataset: Dataset, chosen: Sequence[str]) -> Dataset:
+def only(dataset: Dataset, images: Sequence[str]) -> Dataset:
     """The data set with these of its test images alone."""
     places = {name: i for i, name in enumerate(dataset.test.names)}
-    if missing := [name for name in chosen if name not in places]:
+    if missing := [name for name in images if name not in places]:
         raise ValueError(names.unknown("test image", missing[0], places))
-    rows = torch.tensor([places[name] for name in chosen])
-    test = Split(tuple(chosen), dataset.test.images[rows], dataset.test.masks[rows])
+    rows = torch.tensor([places[name] for name in images])
+    test = Split(tuple(images), dataset.test.images[rows], dataset.test.masks[rows])
     borders = {rule: masks[rows] for rule, masks in dataset.border_targets.items()}
     return dataclasses.replace(dataset, test=test, border_targets=borders)
 
