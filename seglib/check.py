@@ -2,6 +2,7 @@
 
 from seglib import data, digest, experiment, params, rows
 from seglib.params import Study
+from seglib.sam import comparison
 
 
 def study(wanted: Study) -> dict[str, list]:
@@ -12,6 +13,8 @@ def study(wanted: Study) -> dict[str, list]:
     depends, checked = {}, set()
     for notebook, values in wanted.notebooks.items():
         try:
+            if "checkpoints" in values:
+                comparison.check(values)
             rows_of_notebook = list(rows.of(values).values())
             if not rows_of_notebook:
                 depends |= {notebook: [data.load(params.to_config(values)).fingerprint]} if "dataset" in values else {}

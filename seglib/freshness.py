@@ -6,6 +6,7 @@ from pathlib import Path
 from seglib import atomic, digest, params, paths, runs
 from seglib.index import DONE, STALE, Page
 from seglib.params import Study
+from seglib.sam import checkpoints
 
 INPUTS = "seglib_inputs"  # the executed notebook's metadata entry that says what it was made from
 
@@ -16,6 +17,7 @@ def inputs(study: Study, known: dict[str, list]) -> dict[str, dict[str, str]]:
     for notebook, values in study.notebooks.items():
         # a notebook without data of its own shows what the earlier ones recorded, and what was reported
         depends = known.get(notebook) or [*found.values(), params.reported(study.name)]
+        depends = [*depends, checkpoints.at_hand(values.get("checkpoints", []))]  # of SAM: fetched since, or gone
         found[notebook] = {
             "its parameters": digest.of_value(values), "the notebook": _source_digest(notebook),
             "seglib's code": code, "data, weights, torch or an earlier notebook": digest.of_value(depends),

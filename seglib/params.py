@@ -18,7 +18,7 @@ REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may 
 }
 ABOUT = {"title": str, "question": str, "contrast": list[str]}  # of about.yaml; all but the question may be left out
 MAY_BE_EMPTY = {  # lists of what is tried, or not
-    "encoder_rates", "scored_faults", "rates", "momenta", "coefficients", "control_seeds",
+    "encoder_rates", "scored_faults", "rates", "momenta", "coefficients", "control_seeds", "checkpoints", "jitters",
 }  # fmt: skip
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 

@@ -1,7 +1,7 @@
 """What the reports gave, beside what was measured: their figures and their claims, from a study's `reported.yaml`."""
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 import numpy as np
 import pandas as pd
@@ -119,7 +119,7 @@ def claims(study: str, groups: Groups) -> pd.DataFrame:
     return answered(content["claims"], groups, elsewhere)
 
 
-def answered(claims: Sequence[Mapping], groups: Groups, elsewhere: Collection[str] = ()) -> pd.DataFrame:
+def answered(claims: Sequence[Mapping], groups: Groups, elsewhere: Set[str] = frozenset()) -> pd.DataFrame:
     """The table of `claims` for these claims, each as a `reported.yaml` holds it.
 
     Args: elsewhere — labels that have runs on other data than the report's.
@@ -169,7 +169,7 @@ def _missing(claim: Mapping, groups: Groups) -> list[str]:
     return [name for name in dict.fromkeys(itertools.chain(*pairs_of(claim))) if name not in groups]
 
 
-def _lacking(claim: Mapping, groups: Groups, elsewhere: Collection[str]) -> str:
+def _lacking(claim: Mapping, groups: Groups, elsewhere: Set[str]) -> str:
     """Why a claim cannot be answered: `no runs of A nor B`, or that runs are on other data than the report's or, for a
     score, not on the same test images; empty if it can be."""
     if missing := _missing(claim, groups):

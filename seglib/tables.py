@@ -20,7 +20,7 @@ COUNTS = {"epochs", "seeds", "test images", "images", "parameters", "trained", "
 PERCENT = {"due to seeds", "due to images", "wins", "ties"}
 P_VALUES = {"p", "p_holm"}
 ROUGH = {"seed sd", "image sd", "interaction sd", "calibration error", "class-wise calibration error", "lowest seed",
-         "highest seed", "fluctuation", "without the change",
+         "highest seed", "fluctuation", "without the change", "seconds per image", "of these encoding",
          calibration.AT_HALF, f"{calibration.AT_HALF}, mean of class means", calibration.BEST,
          "at threshold"}  # without an interval: two digits  # fmt: skip
 OVERLAP = ("IoU", "Dice")

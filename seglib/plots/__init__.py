@@ -7,6 +7,7 @@ from seglib.plots.data import areas, augmentations, class_balance, means, odd, p
 from seglib.plots.losses import heat_map, planes, ratios, term_curves, validation_curves
 from seglib.plots.overlay import overlays
 from seglib.plots.pictures import gallery, models_on_images, predictions
+from seglib.plots.sam import checkpoint_tints, jitter, prompts
 from seglib.plots.scores import bars_per_model, radar, side_by_side
 from seglib.plots.sheets import sheets_of_models
 from seglib.plots.style import assign_colours
@@ -20,6 +21,7 @@ __all__ = [
     "assign_colours",
     "augmentations",
     "bars_per_model",
+    "checkpoint_tints",
     "class_balance",
     "curves",
     "curves_by_network",
@@ -29,6 +31,7 @@ __all__ = [
     "gallery",
     "heat_map",
     "intervals",
+    "jitter",
     "means",
     "models_on_images",
     "odd",
@@ -36,6 +39,7 @@ __all__ = [
     "pairs",
     "planes",
     "predictions",
+    "prompts",
     "radar",
     "ratios",
     "reliability",

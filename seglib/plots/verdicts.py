@@ -13,14 +13,21 @@ from seglib.scores import FLOORS, LOWER_IS_BETTER
 WRITTEN = 10  # models up to which the square's cells hold their figure with its digits; of more, in hundredths
 
 
-def intervals(table: pd.DataFrame, scores: Sequence[str], best: Mapping[str, Sequence[str]]) -> Figure:
+def intervals(
+    table: pd.DataFrame,
+    scores: Sequence[str],
+    best: Mapping[str, Sequence[str]],
+    tints: Mapping[str, str] | None = None,
+) -> Figure:
     """One panel per score: each row's mean and 95 % interval; the best and all not shown to be worse are filled.
 
-    Args: table — of `Estimate`, as `tables.comparison` gives it; best — score → index labels. Floors are grey.
+    Args: table — of `Estimate`, as `tables.comparison` gives it; best — score → index labels; tints — label → colour
+        where it is not the label's own. Floors are grey.
     """
     names = row_names(table, 38)
     figure, axes = plt.subplots(1, len(scores), figsize=(WIDTH, 1.1 + _height(names)), sharey=True, squeeze=False)
-    tints = colours([label for label in table.index if label not in FLOORS]) | dict.fromkeys(FLOORS, GREY)
+    given = dict.fromkeys(FLOORS, GREY) | dict(tints or {})
+    tints = colours([label for label in table.index if label not in given]) | given
     for axis, score in zip(axes[0], scores, strict=True):
         far = _far(table[score]) if score in LOWER_IS_BETTER else set()
         for y, (label, cell) in enumerate(table[score].items()):
