@@ -12,7 +12,7 @@ export SET # reaches the shell as it is, quotes and all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup report check data test test-all lint lab bench lock clean
+.PHONY: help setup report plan verify check data test test-all lint lab bench lock clean
 
 help: ## show this list
 	@echo "make report                     run the demo study: outputs/demo/index.html"
@@ -30,6 +30,12 @@ check: $(READY) ## check a study's parameters, data and weights; run nothing
 
 data: $(READY) ## download, verify, unpack and check a study's data
 	@$(BIN)/seglib data $(STUDY) --set "$$SET"
+
+plan: $(READY) ## tell the runs, time, disk space and memory of a study; train nothing
+	@$(BIN)/seglib plan $(STUDY) --set "$$SET"
+
+verify: $(READY) ## train a sample of a study's runs again and compare; SAMPLE=10%, SAMPLE=all
+	@$(BIN)/seglib verify $(STUDY) --set "$$SET" --sample $(or $(SAMPLE),3)
 
 PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder # a file's tests share what it made once
 test: $(READY) ## run the tests

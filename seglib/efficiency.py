@@ -76,19 +76,20 @@ def peaks(device: str, precision: str, threads: int) -> tuple[float, float]:
 def _best(function, device: str) -> float:
     """Seconds of one call, the least of several repetitions."""
     function()
-    _wait(device)
+    wait(device)
     times = []
     for _ in range(REPETITIONS):
         calls, started = 0, time.perf_counter()
         while time.perf_counter() - started < PROBE_SECONDS:
             function()
             calls += 1
-            _wait(device)
+            wait(device)
         times.append((time.perf_counter() - started) / calls)
     return min(times)
 
 
-def _wait(device: str) -> None:
+def wait(device: str) -> None:
+    """Returns when all that the device was given to do is done."""
     if device != "cpu":
         getattr(torch, device).synchronize()
 

@@ -151,6 +151,14 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
     """The data of a config, and its model at its initial weights, on its device."""
     config = resolve(config)
     dataset = data.load(config)
+    return dataset, network(config, dataset)
+
+
+def network(config: Config, dataset: Dataset) -> SegmentationModel:
+    """The model of a resolved config at its initial weights, on its device; the process computes as the config says.
+
+    Raises: ValueError for what cannot work with these data.
+    """
     for name, split in dataset.splits().items():
         if not len(split):
             raise ValueError(f"the {name} split of {config.dataset} is empty; give it images")
@@ -171,13 +179,22 @@ def build(config: Config) -> tuple[Dataset, SegmentationModel]:
     batches = torch.arange(len(dataset.train)).split(config.batch_size)
     if any(len(part) == 1 for i in (0, -1) for part in passes(batches[i], config)):  # does BatchNorm bear one image?
         copy.deepcopy(model).train()(torch.zeros(1, 3, config.image_size, config.image_size))
-    return dataset, model.to(config.device, memory_format=memory_format(config))
+    return model.to(config.device, memory_format=memory_format(config))
 
 
-def _train(config: Config, key: str, wanted: dict, before: str, runs_after: int) -> Run:
+def begin(config: Config, before: str) -> tuple[Dataset, SegmentationModel]:
+    """The data of a config, and its model as training starts: at the weights of run `before`, if there is one.
+
+    Raises: as `build`; ValueError if that run is damaged.
+    """
     dataset, model = build(config)
     if before:
         _load(model, Run(runs.folder(before)))
+    return dataset, model
+
+
+def _train(config: Config, key: str, wanted: dict, before: str, runs_after: int) -> Run:
+    dataset, model = begin(config, before)
     return job.carry_out(config, key, wanted, dataset, model, runs_after)
 
 

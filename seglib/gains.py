@@ -79,7 +79,7 @@ def _percent(cell: stats.Estimate) -> str:
 def of_origin(study: str, before: Sequence[Run]):
     """Whether the frozen row is what notebook 02 shows, or was trained for this page."""
     keys, known = {run.key for run in before}, runs.recorded_by(study, FROZEN_NOTEBOOK)
-    if keys <= known:
+    if keys <= known.keys():
         return words.markdown("The frozen row is notebook 02's own: the same runs, from the store.")
     which = "no run" if keys.isdisjoint(known) else "not all runs"
     return words.markdown(

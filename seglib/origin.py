@@ -27,6 +27,7 @@ def of(runs: Sequence[Run]) -> str:
         "commit": lambda run: run.meta["commit"],
     }
     lines = {name: " · ".join(dict.fromkeys(str(fact(run)) for run in runs.values())) for name, fact in facts.items()}
-    lines["training"] = f"{sum(run.meta['seconds'] for run in runs.values()):.0f} s in all"
+    peak = max((run.meta["peak_memory_mb"] for run in runs.values()), default=0)
+    lines["training"] = f"{sum(run.meta['seconds'] for run in runs.values()):.0f} s in all, {peak:,} MB at the peak"
     lines["runs"] = ", ".join(f"`{key}` (seed {r.config.seed}, {r.meta['seconds']:.0f} s)" for key, r in runs.items())
     return "## Provenance\n\n" + "\n".join(f"- **{name}**: {text}" for name, text in lines.items())

@@ -41,6 +41,7 @@ def finish(
         "parameters": _parameters(model),
         **cost,
         **runtime.describe(config.device),
+        "machine": runtime.machine(config.device),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     seal.write(folder, meta)

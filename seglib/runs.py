@@ -214,10 +214,10 @@ def are_recorded(study: str, notebook: str) -> bool:
     return all(map(find, recorded_by(study, notebook)))
 
 
-def recorded_by(study: str, notebook: str) -> set[str]:
-    """The keys of all runs that a notebook of a study has recorded."""
+def recorded_by(study: str, notebook: str) -> dict[str, str]:
+    """Key → label of all runs that a notebook of a study has recorded."""
     parts = (groups for _, content in _records(study, [notebook]) for groups in content.values())
-    return {key for groups in parts for keys in groups.values() for key in keys}
+    return {key: label for groups in parts for label, keys in groups.items() for key in keys}
 
 
 def has_records(study: str, notebooks: Collection[str] | None = None) -> bool:

@@ -10,6 +10,10 @@ import torch
 
 from seglib import paths
 
+KERNELS = (  # environment variables that choose the kernels of libraries
+    "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR",
+)  # fmt: skip
+
 
 def cores() -> int:
     """CPU cores this process may use."""
@@ -82,6 +86,25 @@ def processor(kind: str) -> str:
     if kind == "cuda":
         return torch.cuda.get_device_name()
     return f"{platform.machine()} {platform.system()} {'GPU (MPS)' if kind == 'mps' else 'CPU'}, {cores()} cores"
+
+
+def machine(kind: str) -> str:
+    """What decides the last bits of a result beside its config: processor, kernels, version of torch."""
+    if kind != "cpu":
+        return f"{processor(kind)}, torch {torch.__version__}"
+    limits = " ".join(f"{name}={os.environ[name]}" for name in KERNELS if name in os.environ)
+    return f"{_model()}, {torch.backends.cpu.get_cpu_capability()} kernels, torch {torch.__version__} {limits}".strip()
+
+
+def _model() -> str:
+    """The processor's model, as Linux numbers and names it."""
+    file = Path("/proc/cpuinfo")
+    if not file.is_file():
+        return platform.processor() or platform.machine()
+    told = dict(line.split(":", 1) for line in file.read_text().split("\n\n")[0].splitlines() if ":" in line)
+    facts = {name.strip(): value.strip() for name, value in told.items()}
+    named = ", ".join(f"{name} {facts[name]}" for name in ("cpu family", "model", "stepping") if name in facts)
+    return f"{facts.get('model name', platform.machine())} ({named})" if named else platform.machine()
 
 
 def describe(kind: str | None = None) -> dict[str, str]:

@@ -141,4 +141,5 @@ def test_the_provenance_holds_all_that_a_number_comes_from_and_each_fact_once():
     assert text.startswith("## Provenance") and re.fullmatch("`[0-9a-f]{64}`", facts["data fingerprint"])
     assert (facts["seeds"], facts["versions"], facts["commit"]) == ("0 · 1", "python 3.11, torch 2.15", "abc")
     assert all(f"`{run.key}` (seed {run.config.seed}, 2 s)" in facts["runs"] for run in found)
-    assert facts["training"] == "4 s in all" and facts["encoder weights"] == "none" and "a device" in facts["device"]
+    assert facts["training"] == "4 s in all, 700 MB at the peak"
+    assert facts["encoder weights"] == "none" and "a device" in facts["device"]

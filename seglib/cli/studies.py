@@ -1,4 +1,4 @@
-"""Commands on a whole study: check, data, report."""
+"""Commands on a whole study: check, data, plan, report, verify."""
 
 import sys
 
@@ -8,11 +8,14 @@ from seglib.terminal import address
 
 def add(commands) -> None:
     """Adds these commands to the parser."""
-    for name, function in {"check": check, "data": get_data, "report": make_report}.items():
+    functions = {"check": check, "data": get_data, "plan": make_plan, "report": make_report, "verify": verify}
+    for name, function in functions.items():
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.add_argument("study", nargs="?", default="demo", help="a folder of params/ (default: demo)")
         command.add_argument("--set", default="", metavar="'name=value …'", help="overridden parameters")
         command.set_defaults(command=function)
+    command.add_argument("--sample", default="3", help="how many to train again: a number or a share (default: 3)")
+    command.add_argument("--all", action="store_const", const="all", dest="sample", help="train all of them again")
 
 
 def check(arguments) -> None:
@@ -41,6 +44,25 @@ def make_report(arguments) -> int:
     for name, error in failures.items():
         print(f"not made: {name}: {error}", file=sys.stderr)
     return int(not all(isinstance(error, FileNotFoundError) for error in failures.values()))  # data may be elsewhere
+
+
+def make_plan(arguments) -> None:
+    """Tells the runs, time, disk space and memory that a study's report would take; trains and writes nothing."""
+    from seglib import plan
+
+    for line in plan.lines(plan.of(params.read(arguments.study, arguments.set))):
+        print(line)
+
+
+def verify(arguments) -> int:
+    """Trains a sample of a study's recorded runs again, beside the store, and compares; writes nothing there."""
+    from seglib import report, verify
+
+    report.end_on_sigterm()
+    verdicts = list(verify.study(params.read(arguments.study, arguments.set), arguments.sample))
+    print(verify.table(verdicts))
+    print(verify.summary(verdicts))
+    return int(not verify.is_right(verdicts))
 
 
 def get_data(arguments) -> None:

@@ -17,14 +17,19 @@ def extended(dataset: Dataset, config: Config) -> Split:
 
     Copy k of image i is a function of (seed, k, i). No image of validation or test is copied.
     """
-    chosen = {field: getattr(config, field) for field in FIELDS}
-    shape = [dataset.task, config.image_size, config.border]
-    code = digest.of_code(["seglib.data.augment"])
-    key = digest.of_value([store.FORMAT, dataset.fingerprint, code, shape, chosen])[:24]
-    folder = store.stored(f"{dataset.source}-copies-{key}", lambda scratch: _build(dataset.train, config, scratch))
+    name = name_of(dataset.source, dataset.task, dataset.fingerprint, config)
+    folder = store.stored(name, lambda scratch: _build(dataset.train, config, scratch))
     numbers = range(1, config.augmented_copies + 1)
     names = (*dataset.train.names, *(f"{name}~{k}" for k in numbers for name in dataset.train.names))
     return Split(names, store.opened(folder / "images.npy"), store.opened(folder / "masks.npy"))
+
+
+def name_of(source: str, task: str, fingerprint: str, config: Config) -> str:
+    """What the store calls the folder of these copies."""
+    chosen = {field: getattr(config, field) for field in FIELDS}
+    code = digest.of_code(["seglib.data.augment"])
+    key = digest.of_value([store.FORMAT, fingerprint, code, [task, config.image_size, config.border], chosen])[:24]
+    return f"{source}-copies-{key}"
 
 
 def _build(train: Split, config: Config, scratch) -> None:

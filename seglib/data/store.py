@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from seglib import digest, paths, runtime
 from seglib.data.core import BORDER, SPLITS, Dataset, File, Source, Split, unusable
 from seglib.progress import Count
 
+FEW = 16  # samples decoded where a few will do
 FORMAT = 2  # goes up when what is stored, or how it is decoded, changes
 
 
@@ -29,9 +30,7 @@ def dataset(source: Source, fingerprint: str) -> Dataset:
     Raises: ValueError that lists every sample that cannot be decoded.
     """
     config = source.config
-    border = config.border if source.border_rules else ""
-    key = digest.of_value([FORMAT, config.dataset, source.task, config.image_size, border, fingerprint])[:24]
-    folder = stored(f"{config.dataset}-{config.image_size}-{key}", lambda scratch: _build(source, scratch))
+    folder = stored(name_of(source, fingerprint), lambda scratch: _build(source, scratch))
     arrays = {file.stem: opened(file) for file in folder.glob("*.npy")}
     splits = {
         split: Split(tuple(source.names(split)), arrays[f"{split}_images"], arrays[f"{split}_masks"])
@@ -47,9 +46,37 @@ def dataset(source: Source, fingerprint: str) -> Dataset:
     )  # fmt: skip
 
 
+def name_of(source: Source, fingerprint: str) -> str:
+    """What the store calls the folder of a source at its config's image size."""
+    config = source.config
+    border = config.border if source.border_rules else ""
+    key = digest.of_value([FORMAT, config.dataset, source.task, config.image_size, border, fingerprint])[:24]
+    return f"{config.dataset}-{config.image_size}-{key}"
+
+
+def sample(source: Source, counts: Mapping[str, int]) -> Dataset:
+    """Splits of so many images, made of a few decoded now and repeated: as costly to train on, and nothing is stored.
+
+    Args: counts — split → images; a split with fewer samples of its own repeats them.
+    """
+    splits, rules = {}, {}
+    for split, count in counts.items():
+        names = source.names(split)[: min(count, FEW)]
+        decoded = [source.sample(split, name, source.config.image_size) for name in names]
+        rows = torch.arange(count) % len(names)
+        targets = [_targets(source, split, mask) for _, mask in decoded]
+        stacked = {kind: torch.stack([target[kind] for target in targets])[rows] for kind in targets[0]}
+        images = torch.stack([image for image, _ in decoded])[rows]
+        splits[split] = Split(tuple(f"{names[row]} {i}" for i, row in enumerate(rows)), images, stacked.pop("masks"))
+        rules |= {kind.removeprefix("masks_"): masks for kind, masks in stacked.items()}
+    return Dataset(
+        source.config.dataset, source.task, source.class_names(), source.note(), "", **splits, border_targets=rules
+    )
+
+
 def stored(name: str, build: Callable[[Path], None]) -> Path:
     """The folder of that name in the store; if it is not there, `build` fills a scratch folder that becomes it."""
-    folder = paths.cache() / "decoded" / name
+    folder = place(name)
     if folder.is_dir():
         return folder
     with _alone(folder):
@@ -64,6 +91,11 @@ def stored(name: str, build: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+def place(name: str) -> Path:
+    """Where the store has, or would have, the folder of that name."""
+    return paths.cache() / "decoded" / name
 
 
 def created(file: Path, shape: tuple[int, ...]):

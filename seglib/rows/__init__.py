@@ -4,7 +4,8 @@ Notebooks train these rows, `make check` builds them before anything runs, and c
 A parameter that a notebook does not have asks for nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from seglib import params
 from seglib.rows.networks import Rows, bases, changed, control, encoder_rates, frozen, grid, models_of, toggles
@@ -13,10 +14,41 @@ from seglib.rows.sums import SUM, coefficient_rates, losses, weighted
 from seglib.rows.trials import momenta, overfitted, rates, reused
 
 __all__ = [
-    "FAULT", "SUM", "Rows", "bases", "changed", "coefficient_rates", "control", "corrected", "encoder_rates", "faults",
-    "frozen", "grid", "labels", "losses", "models_of", "momenta", "of", "overfitted", "rates", "reused", "toggles",
-    "weighted",
+    "FAULT", "SUM", "Part", "Rows", "bases", "changed", "coefficient_rates", "control", "corrected", "encoder_rates",
+    "faults", "frozen", "grid", "labels", "losses", "models_of", "momenta", "of", "overfitted", "parts", "rates",
+    "reused", "toggles", "weighted",
 ]  # fmt: skip
+
+
+class Part(NamedTuple):
+    """Rows that a notebook trains together."""
+
+    rows: Rows
+    seeds: Sequence[int]
+    awaits: bool = False  # whether what a sweep finds best enters these rows
+
+
+def parts(values: Mapping, **best) -> list[Part]:
+    """Every row that a notebook's parameters ask for, with the seeds it is trained under.
+
+    Args: best — fields that its sweeps chose, once they have; else rows that await them are as the parameters say.
+    Raises: ValueError for what no config can be.
+    """
+    if "dataset" not in values or not values.keys() & {"model", "architectures"}:
+        return []
+    seeds, rated = values.get("seeds", [0]), bool(rates(values))
+    swept = rated or bool(momenta(values))
+    return [
+        Part(frozen(values), seeds),
+        Part(models_of(values, **best) if "losses" not in values else {}, seeds, swept),
+        *(Part(part(values), seeds) for part in (encoder_rates, losses, coefficient_rates)),
+        Part(overfitted(values), seeds[:1]),
+        Part(rates(values), seeds),
+        Part(momenta(values, **best), seeds, rated),
+        Part(reused(values), seeds),
+        *(Part(part(values, **best), seeds, swept) for part in (toggles, faults)),
+        Part(control(values, **best), values.get("control_seeds", []), swept),
+    ]
 
 
 def of(values: Mapping) -> Rows:
@@ -24,14 +56,7 @@ def of(values: Mapping) -> Rows:
 
     Raises: ValueError for what no config can be.
     """
-    if "dataset" not in values or not values.keys() & {"model", "architectures"}:
-        return {}
-    rows = frozen(values) | (models_of(values) if "losses" not in values else {})
-    for part in (
-        encoder_rates, losses, coefficient_rates, overfitted, rates, momenta, reused, toggles, faults, control
-    ):  # fmt: skip
-        rows |= part(values)
-    return rows
+    return {label: config for part in parts(values) for label, config in part.rows.items()}
 
 
 def labels(study: str) -> list[str]:
