@@ -15,6 +15,7 @@ from seglib import data, efficiency, kinds, memory, pace, probe, runs, space
 from seglib.config import Config
 from seglib.features import can_be_kept
 from seglib.pace import Pace
+from seglib.runs import network
 
 
 @dataclass(frozen=True)
@@ -103,5 +104,5 @@ def _extrapolated(kind: Kind, asked: Mapping[str, Kind], found: Mapping[str, Pac
     nearest = min(found, key=distance)
     factor = kind.operations / asked[nearest].operations
     peak = found[nearest].memory + (kind.memory - asked[nearest].memory) // 10**6
-    how = f"extrapolated by multiply-adds: {factor:.2g} times those of {asked[nearest].name}"
+    how = f"extrapolated by multiply-adds: {factor:.2g} times those of {network(asked[nearest].config)}"
     return found[nearest].scaled(factor, max(peak, 0), how)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from seglib import data, digest
+from seglib.amounts import counted
 from seglib.batches import is_augmented
 from seglib.config import Config
 from seglib.data.core import SPLITS
@@ -16,9 +17,10 @@ FREE = {
     "seed", "data_seed", "folds", "fold", "border", "normalisation", "joint_transforms", "all_objects", "weights",
     "start_from", "epochs", "patience", "select_by", "lr", "encoder_lr", "decoder_lr", "momentum", "schedule",
     "warmup_epochs", "train_images", "val_images", "test_images", "overfit", "batch_size", "loss_options",
+    "feature_views",
 }  # fmt: skip
 GEOMETRY = ("horizontal_flip", "vertical_flip", "rotation")  # one resampling, whichever of them are on
-SWITCHES = ("color_jitter", "noise", "clip_norm", "augmented_copies", "feature_views")  # on or off
+SWITCHES = ("color_jitter", "noise", "clip_norm", "augmented_copies")  # on or off
 
 
 class Work(NamedTuple):
@@ -64,6 +66,8 @@ def key(config: Config, train: int) -> str:
     fields = {name: value for name, value in dataclasses.asdict(config).items() if name not in FREE | set(GEOMETRY)}
     fields |= {name: bool(fields[name]) for name in SWITCHES}
     fields["crop"] = config.crop < 1 or any(getattr(config, name) for name in GEOMETRY)
+    fields["kept"] = can_be_kept(config)
+    fields["deterministic"] = config.deterministic or config.device == "cpu"  # where it does nothing
     fields["loss"] = sorted(config.loss) if isinstance(config.loss, dict) else [config.loss]
     return digest.of_value([fields, batch(config, train)])
 
@@ -77,7 +81,8 @@ def name(config: Config, train: int) -> str:
     loss = " + ".join(sorted(config.loss)) if isinstance(config.loss, dict) else config.loss
     drawn = ", augmented" if is_augmented(config) else ""
     passes = f" in {config.accumulate} passes" if config.accumulate > 1 else ""
+    threads = f" × {counted(config.threads, 'thread')}" if config.device == "cpu" else ""
     return (
         f"{network(config)}, {regime}, {config.image_size} px, batch {batch(config, train)}{passes}, {loss}{drawn}, "
-        f"{config.precision}, {config.device}{f' × {config.threads} threads' if config.device == 'cpu' else ''}"
+        f"{config.precision}, {config.device}{threads}"
     )

@@ -4,13 +4,14 @@ Nothing is trained to its end and nothing is written. What a notebook does besid
 drawing, HTML and PDF) is added per notebook.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
 import torch
 
-from seglib import asked, estimate, kinds, memory, pace, space
+from seglib import asked, estimate, kinds, memory, pace, runtime, space
 from seglib.amounts import amount, counted, duration
 from seglib.asked import Asked
 from seglib.estimate import Kind
@@ -33,6 +34,7 @@ class Plan:
     of_kind: dict[str, str]  # key of each run to be trained → its kind
     seconds: dict[str, Spread]  # and the time it takes
     probing: float  # seconds that the probes took
+    busy: float  # processes that wanted to run when it was made, on average
 
     def first(self) -> dict[str, list[Asked]]:
         """Notebook → the runs that it would train: those that no notebook before it does."""
@@ -63,10 +65,10 @@ def of(study: Study, seconds: float = PROBES) -> Plan:
         members = [key for key in todo if of_kind[key] == kind]
         most = max(members, key=lambda key: work[key].steps)
         found[kind] = Kind(todo[most].config, counts[most]["train"], sum(work[key].steps for key in members))
-    started = monotonic()
+    started, busy = monotonic(), os.getloadavg()[0]
     paces = estimate.paces(found, seconds)
     times = {key: paces[of_kind[key]].seconds(work[key]) for key in todo}
-    return Plan(study, wanted, found, paces, of_kind, times, monotonic() - started)
+    return Plan(study, wanted, found, paces, of_kind, times, monotonic() - started, busy)
 
 
 def lines(plan: Plan) -> Iterator[str]:
@@ -131,6 +133,9 @@ def _in_all(plan: Plan, todo: list[str]) -> Iterator[str]:
         peak, room = max(plan.memory(key) for key in todo), memory.total(device)
         yield f"memory: up to {peak / 1e3:.1f} GB at the peak of a training, of {room / 1e9:.1f} GB"
         yield f"probes took {plan.probing:.0f} s; nothing was trained or written"
+        if plan.busy > runtime.cores():
+            load = f"{plan.busy:.1f} processes on {counted(runtime.cores(), 'core')}"
+            yield f"NOTE: others kept this machine busy ({load}): what was probed looks slower than it is"
 
 
 def _shortened(plan: Plan) -> str:

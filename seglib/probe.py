@@ -4,23 +4,26 @@ Nothing is stored. Some images are decoded and repeated; the network has random 
 """
 
 import contextlib
+import statistics
 from time import monotonic
 
 import torch
 
 from seglib import data, efficiency, experiment, images_table, kinds, runtime
+from seglib.amounts import counted
 from seglib.batches import no_pulse
 from seglib.config import Config
 from seglib.data import store
 from seglib.evaluation import EVAL_BATCH, evaluate, score
 from seglib.features import part_size
-from seglib.pace import PROBED, Pace, spread
+from seglib.pace import EXTRAPOLATED, PROBED, Pace, spread
 from seglib.train import Training
 
 STEPS = 5  # measured, after one that warms up
 TEST = 16  # images tested and scored
 RUN = (0.1, 0.3, 0.8)  # seconds in which a run's files reach the disk and the machine's peaks are measured: low to high
-EVALUATED = 2 * (EVAL_BATCH + TEST)  # images, in all
+EVALUATED = EVAL_BATCH + TEST  # images, at least
+QUICK = 1.0  # seconds; what takes less is measured at its second call
 PLAIN = {  # what changes no time, and could make a step of random weights fail
     "weights": "none", "start_from": "", "lr": 1e-6, "encoder_lr": None, "decoder_lr": None, "schedule": "constant",
     "warmup_epochs": 0.0, "epochs": 1, "patience": 0, "overfit": 0,
@@ -70,16 +73,16 @@ def measure(config: Config, train: int, seconds: float) -> Pace:
         [took / images for took in watch.took[part][1:]]  # the first one warms up
         for part, images in {"encode": part_size(config), "step": batch}.items()
     )
-    val = _second(lambda: score(training.model, training.val, config), config) / EVAL_BATCH
-    test = _second(lambda: _tested(training, config), config) / TEST
-    middle = sorted(step)[len(step) // 2]
-    source = (
-        f"probe of {len(step)} steps, {100 * (min(step) / middle - 1):+.0f} to {100 * (max(step) / middle - 1):+.0f} %"
-    )
+    val = _seconds(lambda: score(training.model, training.val, config), config) / EVAL_BATCH
+    test = _seconds(lambda: _tested(training, config), config) / TEST
+    low, middle, high = min(step), statistics.median(step), max(step)
+    around = f", {100 * (low / middle - 1):+.0f} to {100 * (high / middle - 1):+.0f} %" if len(step) > 1 else ""
+    source = f"probe of {counted(len(step), 'step')}{around}"
     started = monotonic()
     efficiency.work_per_image(training.model, config.image_size, decoder_only=training.keep_features)
     once = [monotonic() - started + seconds for seconds in RUN]
-    spreads = (spread(samples, PROBED) for samples in (step, encode, [val], [test], once))
+    wider = PROBED if len(step) == STEPS else EXTRAPOLATED  # of a step or two
+    spreads = (spread(samples, wider) for samples in (step, encode, [val], [test], once))
     return Pace(*spreads, runtime.peak_memory_mb(config.device), source)
 
 
@@ -89,10 +92,12 @@ def _tested(training: Training, config: Config) -> None:
     list(images_table.rows(test, dataset, config.border))
 
 
-def _second(function, config: Config) -> float:
-    """Seconds of a function's second call."""
+def _seconds(function, config: Config) -> float:
+    """Seconds of a call, of the second one if the first was quick, since then its warming up counts."""
     for _ in range(2):
         started = monotonic()
         function()
         efficiency.wait(config.device)
-    return monotonic() - started
+        if (took := monotonic() - started) > QUICK:
+            break
+    return took

@@ -90,6 +90,12 @@ def test_kinds_tell_apart_what_costs_time_and_nothing_else():
     assert kinds.key(flipped, 8) == kinds.key(TINY.with_(rotation=20.0), 8) != mine
     frozen = flipped.with_(model="segnet_attention", model_options={}, encoder="frozen")
     assert kinds.key(frozen, 8) != kinds.key(frozen.with_(feature_views=2), 8)
+    idle = {
+        "feature_views": 2,
+        "deterministic": False,
+        "momentum": 0.5,
+    }  # a stored config lacks what it makes no use of
+    assert kinds.key(TINY.with_(**idle), 8) == mine
 
 
 def test_work_is_epochs_times_images_and_what_is_encoded_once_per_view():
@@ -155,7 +161,7 @@ def test_without_time_one_kind_is_probed_and_the_others_follow_their_multiply_ad
     wide = TINY.with_(model_options={"width": 0.25})
     asked_kinds = {"wide": Kind(wide, 8, 800), "narrow": Kind(TINY, 8, 8)}
     found = estimate.paces(asked_kinds, seconds=0.0)
-    assert found["narrow"].source.startswith("probe of 1 steps")  # the cheapest, and no more than it must
+    assert found["narrow"].source.startswith("probe of 1 step")  # the cheapest, and no more than it must
     narrow, wider = (
         summary.table(["unet"], num_classes=1, image_size=32, options={"unet": {"width": w}})["multiply-adds (G)"][0]
         for w in (0.0625, 0.25)
