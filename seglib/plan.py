@@ -132,8 +132,8 @@ def _in_all(plan: Plan, todo: list[str]) -> Iterator[str]:
         device = torch.device(next(iter(plan.kinds.values())).config.device)
         peak, room = max(plan.memory(key) for key in todo), memory.total(device)
         yield f"memory: up to {peak / 1e3:.1f} GB at the peak of a training, of {room / 1e9:.1f} GB"
-        yield f"probes took {plan.probing:.0f} s; nothing was trained or written"
-        if plan.busy > runtime.cores():
+        yield f"measured in {plan.probing:.0f} s; nothing was trained or written"
+        if plan.busy > runtime.cores() and not all(known.stored for known in plan.paces.values()):
             load = f"{plan.busy:.1f} processes on {counted(runtime.cores(), 'core')}"
             yield f"NOTE: others kept this machine busy ({load}): what was probed looks slower than it is"
 

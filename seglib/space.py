@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 
 from seglib import asked, data, kinds, memory, models, paths
-from seglib.amounts import amount
+from seglib.amounts import amount, counted
 from seglib.asked import Asked
 from seglib.checkpoint import FILES
 from seglib.config import Config
@@ -61,7 +61,7 @@ def needed(wanted: asked.Runs) -> list[Need]:
     stored, states = sum(of_run(one.config) for one in todo), max((of_states(one.config) for one in todo), default=0)
     kept = max((_on_disk(one.config) for one in todo), default=0)
     needs = [
-        Need(paths.outputs(), stored, f"{len(todo)} runs"),
+        Need(paths.outputs(), stored, counted(len(todo), "run")),
         Need(paths.outputs(), states, "a training's saved states"),
         Need(paths.outputs(), PAGE * len(wanted), "pages"),
         Need(paths.cache(), sum(decoded(todo).values()), "decoded images"),

@@ -192,7 +192,7 @@ def test_the_plan_of_a_study_says_what_it_found_and_writes_nothing(own_study, ca
         "  shared      mobilenetv2_decoder (decoder_channels=[16, 8, 8, 8, 8]), random encoder frozen; seeds 0, 1"
         in text
     )
-    for line in ("training: ", "with the pages: ", "disk: ", "memory: up to ", "probes took "):
+    for line in ("training: ", "with the pages: ", "disk: ", "memory: up to ", "measured in "):
         assert f"\n{line}" in text
     assert not paths.outputs().exists() and not list(runs.finished())
 

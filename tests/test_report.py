@@ -117,6 +117,15 @@ def test_a_second_report_trains_nothing_and_executes_nothing(made):
     assert {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()} == before
 
 
+def test_a_plan_asks_for_exactly_the_runs_that_the_report_trained(made, monkeypatch):
+    from seglib import asked
+
+    monkeypatch.setenv("SEGLIB_OUTPUTS", str(made[0]))
+    found = asked.distinct(asked.of_study(params.read("smoke")))
+    assert all(one.settled for one in found.values())
+    assert found.keys() == {folder.name for folder in (made[0] / "runs").glob("[!.]*")}
+
+
 def test_a_page_whose_runs_left_the_store_does_not_count_as_done(made, monkeypatch):
     from seglib import runs
 

@@ -57,7 +57,7 @@ def test_features_that_are_kept_are_counted_as_training_keeps_them():
 def test_what_is_settled_needs_no_space():
     wanted = {"02": [once(TINY)], "03": [once(TINY)]}
     needs = {need.purpose: need.size for need in space.needed(wanted)}
-    assert needs["1 runs"] == space.of_run(TINY) and needs["pages"] == 2 * space.PAGE
+    assert needs["1 run"] == space.of_run(TINY) and needs["pages"] == 2 * space.PAGE
     done = {"02": [Asked("a row", TINY, "k" * 16, settled=True)]}
     assert [need.purpose for need in space.needed(done)] == ["pages"]
 
@@ -90,7 +90,7 @@ def test_a_study_that_does_not_fit_a_real_disk_does_not_start(small_disk, monkey
     space.check(space.needed(wanted))
     monkeypatch.setenv("SEGLIB_OUTPUTS", str(small_disk / "outputs"))
     monkeypatch.setattr(asked, "of_study", lambda study: wanted)
-    with pytest.raises(OSError, match=r"not enough disk space: .* and 1.0 MB are free .*1 runs in .*small/outputs"):
+    with pytest.raises(OSError, match=r"not enough disk space: .* and 1.0 MB are free .*1 run in .*small/outputs"):
         space.check_study(None)
     assert not list(small_disk.iterdir())
 
