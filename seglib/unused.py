@@ -45,11 +45,11 @@ def unused(found: Iterable[Entry]) -> list[Entry]:
 
     Where a study's data are not here, its runs cannot be told from others: then all on such data count as used.
     """
-    needed, unknown = _needed()
-    return [
-        one for one in found
-        if one.key not in needed and not one.shown_by and _dataset(one.key) not in unknown
-    ]  # fmt: skip
+    shown = _with_starts(_shown())
+    left = [one for one in found if one.key not in shown]
+    needed, unknown = _asked({_dataset(one.key) for one in left})
+    needed = _with_starts(needed)
+    return [one for one in left if one.key not in needed and _dataset(one.key) not in unknown]
 
 
 def of_keys(found: Iterable[Entry], keys: Iterable[str]) -> list[Entry]:
@@ -138,19 +138,24 @@ def _shown() -> dict[str, set[str]]:
     return found
 
 
-def _needed() -> tuple[set[str], set[str]]:
-    """The keys that studies ask for or that shown runs start from; and the data of studies that could not tell."""
-    needed, unknown = set(_shown()), set()
-    for study in params.studies():
-        notebooks = params.read(study).notebooks
-        for values in notebooks.values():
+def _asked(datasets: set[str | None]) -> tuple[set[str], set[str]]:
+    """The keys on these data that studies ask for; and those of the data of which a study cannot tell what it asks."""
+    needed, unknown = set(), set()
+    for values in (values for study in params.studies() for values in params.read(study).notebooks.values()):
+        if values.get("dataset") in datasets - {None}:
             try:
                 needed |= {one.key for one in asked.of(values)}
             except (ValueError, OSError):
-                unknown.add(values.get("dataset"))
-    while more := {_inputs(key).get("start_from") for key in needed} - needed - {None, ""}:
-        needed |= more
+                unknown.add(values["dataset"])
     return needed, unknown
+
+
+def _with_starts(keys: Iterable[str]) -> set[str]:
+    """The keys, and those of the runs that these start from."""
+    found = set(keys)
+    while more := {_inputs(key).get("start_from") for key in found} - found - {None, ""}:
+        found |= more
+    return found
 
 
 def _dataset(key: str) -> str | None:

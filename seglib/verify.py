@@ -6,12 +6,12 @@ import math
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seglib import experiment, job, kinds, likeness, runs, seal, space
-from seglib.amounts import counted
+from seglib.amounts import counted, duration
 from seglib.params import Study
 from seglib.runs import Run
 from seglib.space import Need
@@ -37,10 +37,10 @@ class Verdict:
     why: str = ""
 
 
-def study(wanted: Study, sample: str = SAMPLE) -> Iterator[Verdict]:
+def study(wanted: Study, sample: str = SAMPLE, tell: Callable[[str], None] = lambda text: None) -> Iterator[Verdict]:
     """One verdict after another: first of what cannot be verified, then of each run that is trained again.
 
-    Args: sample — how many: a number, a share such as `10%`, or `all`.
+    Args: sample — how many: a number, a share such as `10%`, or `all`; tell — is told what will be trained.
     Raises: FileNotFoundError if the study has recorded nothing; ValueError for a sample that is none of these.
     """
     labels = recorded(wanted)
@@ -51,7 +51,10 @@ def study(wanted: Study, sample: str = SAMPLE) -> Iterator[Verdict]:
             yield found
         else:
             whole.append(Run(runs.folder(key)))
-    for run in chosen(whole, size_of(sample, len(whole))):
+    again = chosen(whole, size_of(sample, len(whole)))
+    took = sum(run.meta["seconds"] for run in again)
+    tell(f"training {len(again)} of {counted(len(labels), 'run')} again; they took {duration(took, took)} when stored")
+    for run in again:
         yield _verified(run, labels[run.key])
 
 

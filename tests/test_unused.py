@@ -26,7 +26,7 @@ def store(tmp_path, monkeypatch):
     """A run that a report shows, the one it started from, one that a study asks for, a spare and a broken one."""
     monkeypatch.setattr(paths, "PARAMS", tmp_path / "params")
     (tmp_path / "params" / "own").mkdir(parents=True)
-    (tmp_path / "params" / "own" / "02_frozen_encoder.yaml").write_text("weights: none\n")
+    (tmp_path / "params" / "own" / "02_frozen_encoder.yaml").write_text("weights: none\ndataset: lesions\n")
     monkeypatch.setattr(asked, "of", lambda values: [Asked("a row", Config(), ASKED, True)])
     shown = keep(SHOWN, start_from=BEFORE)
     for key in (BEFORE, ASKED, SPARE):
@@ -51,7 +51,6 @@ def test_where_a_study_cannot_tell_what_it_asks_for_no_run_on_its_data_is_unused
     def gone(values):
         raise FileNotFoundError("no data")
 
-    (paths.PARAMS / "own" / "02_frozen_encoder.yaml").write_text("weights: none\ndataset: lesions\n")
     monkeypatch.setattr(asked, "of", gone)
     assert [one.key for one in unused.unused(unused.entries())] == [BROKEN]
 

@@ -59,7 +59,8 @@ def verify(arguments) -> int:
     from seglib import report, verify
 
     report.end_on_sigterm()
-    verdicts = list(verify.study(params.read(arguments.study, arguments.set), arguments.sample))
+    wanted = params.read(arguments.study, arguments.set)
+    verdicts = list(verify.study(wanted, arguments.sample, tell=lambda text: print(text, file=sys.stderr)))
     print(verify.table(verdicts))
     print(verify.summary(verdicts))
     return int(not verify.is_right(verdicts))
