@@ -14,8 +14,9 @@ def add(commands) -> None:
         command.add_argument("study", nargs="?", default="demo", help="a folder of params/ (default: demo)")
         command.add_argument("--set", default="", metavar="'name=value …'", help="overridden parameters")
         command.set_defaults(command=function)
-    command.add_argument("--sample", default="3", help="how many to train again: a number or a share (default: 3)")
-    command.add_argument("--all", action="store_const", const="all", dest="sample", help="train all of them again")
+        if function is verify:
+            command.add_argument("--sample", default="3", help="how many to train again, or a share (default: 3)")
+            command.add_argument("--all", action="store_const", const="all", dest="sample", help="train all again")
 
 
 def check(arguments) -> None:
