@@ -15,7 +15,7 @@ from seglib.params import Study
 
 TINY = Config(
     image_size=32, train_images=8, val_images=4, test_images=5, epochs=1, batch_size=4, device="cpu", threads=1,
-    model_options={"decoder_channels": [16, 8, 8, 8, 8]},
+    model="unet", model_options={"width": 0.0625},
 )  # fmt: skip
 OWN = Study("own", {"02_frozen_encoder": {}, "08_comparison": {}})
 
