@@ -33,18 +33,15 @@ class Kind:
     @cached_property
     def operations(self) -> float:
         """Of one image in a training step, forward and backward; a multiply-add is two."""
-        decoder_only = can_be_kept(self.config)
-        return efficiency.work_per_image(space.network(self.config), self.config.image_size, decoder_only=decoder_only)[
-            0
-        ]
+        model, kept = space.network(self.config), can_be_kept(self.config)
+        operations, _ = efficiency.work_per_image(model, self.config.image_size, decoder_only=kept)
+        return max(operations, 1.0)  # a model of one's own may have none that are counted
 
     @cached_property
     def memory(self) -> int:
         """Estimated bytes of a training step."""
-        classes = len(data.open_source(self.config).class_names())
-        per_image, fixed = memory.step_bytes(
-            space.network(self.config), self.config.image_size, classes, self.config.precision
-        )
+        config, classes = self.config, len(data.open_source(self.config).class_names())
+        per_image, fixed = memory.step_bytes(space.network(config), config.image_size, classes, config.precision)
         return fixed + per_image * math.ceil(kinds.batch(self.config, self.train) / self.config.accumulate)
 
     @property

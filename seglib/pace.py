@@ -80,17 +80,20 @@ def _pooled(several: Sequence[tuple[dict, int]]) -> Pace:
 
 
 def _of_run(run: Run) -> dict[str, list[float]] | None:
-    """Seconds per image of each part of the work, epoch by epoch; None of a run that was broken or is too short.
+    """Seconds per image of each part of the work, epoch by epoch; None of a run that was broken, is too short, or whose
+    log, which no seal covers, is not whole.
 
     Where features are kept, the first epochs (one per view) hold the encoding, and the later ones tell the steps.
     """
-    lines = (run.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    events = [json.loads(line) for line in lines if line.endswith("}")]
     count, config = run.meta["images"], run.config
-    told = [event for event in events if event["event"] == "epoch"]
-    train, val = (_differences([event[f"{part}_seconds"] for event in told]) for part in ("train", "val"))
     first = kinds.views(config) if can_be_kept(config) else 1  # epochs that hold the encoding, or a warm-up
-    if [event["event"] for event in events].count("start") != 1 or len(told) <= first:
+    try:
+        events = [json.loads(line) for line in (run.folder / "events.jsonl").read_bytes().splitlines()]
+        told = [event for event in events if event["event"] == "epoch"]
+        train, val = (_differences([event[f"{part}_seconds"] for event in told]) for part in ("train", "val"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if [event["event"] for event in events] != ["start", *["epoch"] * len(told), "finish"] or len(told) <= first:
         return None
     wall = events[-1]["time"] - events[0]["time"]
     step, later = statistics.median(train[first:]), statistics.median(val[first:])

@@ -47,7 +47,8 @@ class Plan:
     def memory(self, key: str) -> int:
         """MB at the peak of a run: its kind's, and where that was probed what a run holds beside."""
         known, kind = self.paces[self.of_kind[key]], self.kinds[self.of_kind[key]]
-        return known.memory + (0 if known.stored else KERNEL + space.resident(kind.config) // 10**6)
+        beside = space.resident(kind.config) // 10**6 + (KERNEL if kind.config.device == "cpu" else 0)
+        return known.memory + (0 if known.stored else beside)
 
 
 def of(study: Study, seconds: float = PROBES) -> Plan:
@@ -61,7 +62,7 @@ def of(study: Study, seconds: float = PROBES) -> Plan:
     work = {key: kinds.work(one.config, counts[key]) for key, one in todo.items()}
     of_kind = {key: kinds.key(one.config, counts[key]["train"]) for key, one in todo.items()}
     found = {}
-    for kind in of_kind.values():
+    for kind in dict.fromkeys(of_kind.values()):
         members = [key for key in todo if of_kind[key] == kind]
         most = max(members, key=lambda key: work[key].steps)
         found[kind] = Kind(todo[most].config, counts[most]["train"], sum(work[key].steps for key in members))

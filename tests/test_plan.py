@@ -139,6 +139,11 @@ def test_the_pace_of_stored_runs_is_read_from_their_event_logs(monkeypatch):
     assert found[kind].step == pytest.approx((0.15, 0.2, 0.25))
     assert found[kind].encode.middle == pytest.approx((8.0 - 2.0 + 1.0 - 0.1) / 15)
     assert found[kind].val.middle == pytest.approx(0.02) and found[kind].test.middle == pytest.approx(0.5)
+    log = run.folder / "events.jsonl"
+    log.write_bytes(log.read_bytes()[:-20])
+    assert not pace.of_stored([run], {kind})
+    tell(run, (8.0, 1.0), (9.0, 1.1), (11.0, 1.2), ended=120.0)
+    assert pace.of_stored([run], {kind})
     run.meta["device"] = "another machine"
     assert not pace.of_stored([run], {kind})
 
