@@ -92,7 +92,10 @@ def lines(plan: Plan) -> Iterator[str]:
 
 def _of_notebook(plan: Plan, notebook: str, group: list[Asked], new: list[Asked]) -> Iterator[str]:
     if not group:
-        yield f"\n{notebook}: no runs of its own"
+        asks = plan.study.notebooks[notebook].get("checkpoints")  # of models that are asked and not trained
+        yield f"\n{notebook}: no runs of its own" + "; the time of its Segment Anything models is not in here" * bool(
+            asks
+        )
         return
     size = sum(space.of_run(one.config) for one in new)
     takes = f": {_range(pace.total(plan.seconds[one.key] for one in new))}, {amount(size)}" if new else ""

@@ -7,11 +7,20 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         ("seglib report", "the demo study: outputs/demo/index.html"),
         ("seglib report isic2016 --set 'epochs=2 seeds=[0]'", "a quick look, in a folder of its own"),
     ],
+    "plan": [("seglib plan isic2016", "before hours are spent: which runs, how long, how much disk and memory?")],
+    "verify": [
+        ("seglib verify demo", "three of its runs again, each of another kind: do they end in the same bytes?"),
+        ("seglib verify demo --sample 10%", "a tenth of them; --all takes all"),
+    ],
     "run": [
         ("seglib run dataset=lesions image_size=64 epochs=2", "one run; equal values make the same run as a notebook"),
         ("seglib run dataset=isic2016 model=unet 'loss={bce: 1.0, dice: 0.5}'", "fields are those of seglib/config.py"),
     ],
-    "runs": [("seglib runs", "the keys of all finished runs")],
+    "runs": [
+        ("seglib runs", "the keys of all runs, what they hold and which page shows them"),
+        ("seglib runs --unused", "those that no report shows and no study asks for"),
+        ("seglib runs --remove --unused", "says how much time they hold and asks, then removes them"),
+    ],
     "compare": [("seglib compare 3e805e05ba032ac4 e66dace7d0e13072", "two runs on one page")],
     "predict": [
         ("seglib predict best:isic2016 photos --to masks", "the study's best model on a folder of images"),
