@@ -93,9 +93,8 @@ def lines(plan: Plan) -> Iterator[str]:
 def _of_notebook(plan: Plan, notebook: str, group: list[Asked], new: list[Asked]) -> Iterator[str]:
     if not group:
         asks = plan.study.notebooks[notebook].get("checkpoints")  # of models that are asked and not trained
-        yield f"\n{notebook}: no runs of its own" + "; the time of its Segment Anything models is not in here" * bool(
-            asks
-        )
+        said = "; the time of its Segment Anything models is not counted here" if asks else ""
+        yield f"\n{notebook}: no runs of its own{said}"
         return
     size = sum(space.of_run(one.config) for one in new)
     takes = f": {_range(pace.total(plan.seconds[one.key] for one in new))}, {amount(size)}" if new else ""
