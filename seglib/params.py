@@ -4,12 +4,13 @@ import ast
 import json
 import re
 import typing
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from seglib import config, digest, names, paths
+from seglib import config, digest, names, paths, plain_yaml
 
 DIGEST_LENGTH = 8  # hex digits, in the folder name of an overridden report
 REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may have
@@ -20,6 +21,7 @@ ABOUT = {"title": str, "question": str, "contrast": list[str]}  # of about.yaml;
 MAY_BE_EMPTY = {  # lists of what is tried, or not
     "encoder_rates", "scored_faults", "rates", "momenta", "coefficients", "control_seeds", "checkpoints", "jitters",
 }  # fmt: skip
+RESERVED = ("all", "bench", "compare", "runs")  # every study, and what else lies in outputs/
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 
 
@@ -42,6 +44,17 @@ def studies() -> list[str]:
     return sorted(folder.name for folder in paths.PARAMS.iterdir() if any(folder.glob("[0-9][0-9]_*.yaml")))
 
 
+def check_name(study: str) -> None:
+    """Raises ValueError for a study whose name cannot be that of its report's folder, in a shell and on a page."""
+    plain = all(sign in "_-. " or unicodedata.category(sign)[0] in "LMN" for sign in study)
+    if not study or not plain or study[0] in "-. " or study[-1] in ". ":
+        raise ValueError(
+            f"the study's name is {study!r}, expected letters, digits and _ - . or blanks between; rename its folder"
+        )
+    if study.casefold() in RESERVED:
+        raise ValueError(f"a study cannot be called '{study}': {', '.join(RESERVED)} mean something else; rename it")
+
+
 def read(study: str, overrides: str = "") -> Study:
     """A study with its parameters, every one of them checked against its notebook and against `Config`.
 
@@ -50,6 +63,7 @@ def read(study: str, overrides: str = "") -> Study:
     """
     if study not in studies():
         raise ValueError(names.unknown("study", study, studies()))
+    check_name(study)
     changes = parse_overrides(overrides)
     for file in (paths.PARAMS / study).iterdir():
         if not re.fullmatch(r"(\d\d_\w+|about|reported|classes)\.yaml", file.name):
@@ -138,27 +152,33 @@ def to_config(namespace: Mapping) -> config.Config:
 
 def parse_overrides(text: str) -> dict:
     """`epochs=2 seeds=[0, 1]` → {"epochs": 2, "seeds": [0, 1]}."""
-    changes, words = {}, text.split()
-    while words:
-        name, equals, value = words.pop(0).partition("=")
+    changes = {}
+    for pair in re.split(r"\s+(?=[^\s=]+=)", text.strip()) if text.strip() else ():  # values may have blanks in them
+        name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
-            raise ValueError(f"SET: '{name}{equals}{value}' is not of the form name=value; example: SET=\"epochs=2\"")
-        while words and "=" not in words[0]:  # a value with blanks in it, as in seeds=[0, 1]
-            value += " " + words.pop(0)
-        changes[name] = _yaml(value, f"SET: {name}")
+            raise ValueError(f"SET: '{pair}' is not of the form name=value; example: SET=\"epochs=2\"")
+        changes[name] = plain_yaml.load(value, f"SET: {name}")
     return changes
 
 
 def read_yaml(file: Path) -> dict:
-    """A YAML file's mapping, by a safe loader with YAML 1.2 numbers (1e-4 is a number); {} for an empty file."""
+    """A YAML file's mapping of names to values; {} for an empty file. See `seglib.plain_yaml` for what is refused.
+
+    Raises: ValueError that names the file and, where it is known, the line.
+    """
     try:
-        values = _yaml(file.read_text(encoding="utf-8"), _short(file))
+        values = plain_yaml.load(file.read_text(encoding="utf-8-sig"), _short(file))
     except UnicodeDecodeError as error:
         raise ValueError(f"{_short(file)} is not UTF-8 text ({error})") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ValueError(f"{_short(file)} holds a {type(values).__name__}, expected `name: value` lines")
+    for name in values:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"{_short(file)}: {name!r} ({type(name).__name__}) stands for a name; if it is one, quote it"
+            )
     return values
 
 
@@ -217,16 +237,6 @@ def _as(name: str, value: object, kind: object) -> object:
             )
         return [config.checked(f"{name}[{i}]", item, typing.get_args(kind)[0]) for i, item in enumerate(value)]
     return config.checked(name, value, kind)
-
-
-def _yaml(text: str, where: str) -> object:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ValueError(f"{where}: not readable as YAML: {' '.join(str(error).split())}") from None
 
 
 def _short(file: Path) -> str:

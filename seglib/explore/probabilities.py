@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from seglib import atomic, digest, models, paths, runtime
+from seglib import atomic, digest, models, paths, runtime, seal
 from seglib.batches import Images, memory_format
 from seglib.config import Config
 from seglib.data.core import Dataset
@@ -104,13 +104,11 @@ def _levels(run: Run, splits: Dataset, indices: torch.Tensor) -> np.ndarray:
 @functools.lru_cache(maxsize=2)
 def loaded(folder: Path, num_classes: int) -> tuple[Config, SegmentationModel]:
     """A run's config on this machine's device, and its model with the stored weights, ready to evaluate."""
-    from safetensors.torch import load_file
-
     run = Run(folder)
     config = run.config.with_(device=runtime.device().type)
     runtime.prepare(config.threads, config.seed, config.deterministic)
     model = models.build_model(config.model, num_classes=num_classes, **config.model_options)
-    model.load_state_dict(load_file(_weights(run)))
+    model.load_state_dict(seal.weights(folder))
     return config, model.eval().to(config.device, memory_format=memory_format(config))
 
 
