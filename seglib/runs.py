@@ -36,11 +36,11 @@ class Run:
 
     @functools.cached_property
     def meta(self) -> dict:
-        return json.loads((self.folder / "meta.json").read_text())
+        return json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
 
     @functools.cached_property
     def config(self) -> Config:
-        return from_mapping(json.loads((self.folder / "config.json").read_text())["config"])
+        return from_mapping(json.loads((self.folder / "config.json").read_text(encoding="utf-8"))["config"])
 
     @functools.cached_property
     def images(self):
