@@ -31,8 +31,10 @@ def load(text: str, where: str) -> object:
     if version := re.search(r"^%YAML(?! +1\.2\s).*", text, re.M):
         raise ValueError(f"{where}: {version[0].strip()}, expected YAML 1.2; remove that line")
     try:
-        _expanded(YAML(typ="safe", pure=True).compose(text), where, {})
-        return YAML(typ="safe", pure=True).load(text)
+        reader = YAML(typ="safe", pure=True)
+        node = reader.compose(text)
+        _expanded(node, where, {})
+        return None if node is None else reader.constructor.construct_document(node)
     except MarkedYAMLError as error:
         told = " ".join(part for part in (error.context, error.problem) if part)
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
