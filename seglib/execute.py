@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from seglib import params, paths, progress
+from seglib import paths, permitted, progress
 
 STOP_SECONDS = 5  # that a stopped notebook gets to end its kernel by itself
 FIGURES = [f"--InlineBackend.figure_formats={kind}" for kind in ("svg", "png")]  # for page and paper, and for a preview
@@ -29,18 +29,15 @@ def execute(source: Path, target: Path, parameters: dict) -> str:
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
-    if source.resolve().parent != paths.NOTEBOOKS.resolve() or source.suffix != ".ipynb":
-        raise ValueError(f"{source} is none of the notebooks in {paths.NOTEBOOKS}; no other is executed")
-    params.check_name(str(parameters.get(params.STUDY, "unnamed")).partition("@")[0])
-    source, target = (Path(str(path).replace("{", "{{").replace("}", "}}")) for path in (source, target))
+    permitted.check_notebook(source, parameters.get("study"))
     # sockets in a folder of this run alone: no ports that could clash or be listened to
     with tempfile.TemporaryDirectory(prefix="seglib-") as sockets:
         transport = {"transport": "ipc", "ip": f"{sockets}/ipc"}
         config = Config({"KernelManager": transport, "NotebookClient": {"extra_arguments": FIGURES}})
         try:
             executed = papermill.execute_notebook(
-                source, target, parameters=parameters, cwd=paths.NOTEBOOKS, kernel_name="python3",
-                progress_bar=False, config=config,
+                permitted.literal(source), permitted.literal(target), parameters=parameters, cwd=paths.NOTEBOOKS,
+                kernel_name="python3", progress_bar=False, config=config,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             return f"{error.ename}: {error.evalue}"

@@ -4,13 +4,12 @@ import ast
 import json
 import re
 import typing
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from seglib import config, digest, names, paths, plain_yaml
+from seglib import config, digest, names, paths, permitted, plain_yaml
 
 DIGEST_LENGTH = 8  # hex digits, in the folder name of an overridden report
 REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may have
@@ -21,7 +20,6 @@ ABOUT = {"title": str, "question": str, "contrast": list[str]}  # of about.yaml;
 MAY_BE_EMPTY = {  # lists of what is tried, or not
     "encoder_rates", "scored_faults", "rates", "momenta", "coefficients", "control_seeds", "checkpoints", "jitters",
 }  # fmt: skip
-RESERVED = ("all", "bench", "compare", "runs")  # every study, and what else lies in outputs/
 STUDY = "study"  # every notebook's parameter for the study it belongs to; set by the report, never by a YAML
 
 
@@ -44,17 +42,6 @@ def studies() -> list[str]:
     return sorted(folder.name for folder in paths.PARAMS.iterdir() if any(folder.glob("[0-9][0-9]_*.yaml")))
 
 
-def check_name(study: str) -> None:
-    """Raises ValueError for a study whose name cannot be that of its report's folder, in a shell and on a page."""
-    plain = all(sign in "_-. " or unicodedata.category(sign)[0] in "LMN" for sign in study)
-    if not study or not plain or study[0] in "-. " or study[-1] in ". ":
-        raise ValueError(
-            f"the study's name is {study!r}, expected letters, digits and _ - . or blanks between; rename its folder"
-        )
-    if study.casefold() in RESERVED:
-        raise ValueError(f"a study cannot be called '{study}': {', '.join(RESERVED)} mean something else; rename it")
-
-
 def read(study: str, overrides: str = "") -> Study:
     """A study with its parameters, every one of them checked against its notebook and against `Config`.
 
@@ -63,7 +50,7 @@ def read(study: str, overrides: str = "") -> Study:
     """
     if study not in studies():
         raise ValueError(names.unknown("study", study, studies()))
-    check_name(study)
+    permitted.check_study(study)
     changes = parse_overrides(overrides)
     for file in (paths.PARAMS / study).iterdir():
         if not re.fullmatch(r"(\d\d_\w+|about|reported|classes)\.yaml", file.name):

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from seglib import audit, execute, params, paths
+from seglib import audit, execute, params, paths, permitted
 
 CODE = [*(paths.ROOT / "seglib").rglob("*.py"), *(paths.ROOT / "bench").rglob("*.py"), *paths.NOTEBOOKS.glob("*.ipynb")]
 MODULES = {  # imports that run what they read, or that one file alone may use → that file
@@ -160,7 +160,7 @@ def test_a_notebook_from_elsewhere_is_not_executed(tmp_path, place):
 )
 def test_a_study_whose_name_leads_elsewhere_is_refused_by_all_that_read_it(tmp_path, name, monkeypatch):
     with pytest.raises(ValueError, match="study"):
-        params.check_name(name)
+        permitted.check_study(name)
     with pytest.raises(ValueError, match="study"):
         execute.execute(paths.NOTEBOOKS / "01_dataset_exploration.ipynb", tmp_path / "out.ipynb", {"study": name})
     monkeypatch.setattr(paths, "PARAMS", tmp_path / "params")
@@ -173,7 +173,7 @@ def test_a_study_whose_name_leads_elsewhere_is_refused_by_all_that_read_it(tmp_p
 
 @pytest.mark.parametrize("name", ["demo", "my study", "étude", "e\u0301tude", "מחקר", "研究", "हिन्दी", "a.b-c_1"])
 def test_a_study_may_be_called_as_people_call_things(name):
-    params.check_name(name)
+    permitted.check_study(name)
 
 
 def resolved(tmp_path, folder, **variables):

@@ -142,9 +142,8 @@ def test_weights_with_a_flipped_bit_are_loaded_by_nothing(copied):
         seal.weights(run.folder)
     with pytest.raises(ValueError, match=f"start_from: {message}"):
         experiment.run(killed.TINY.with_(start_from=run.key, seed=3))
-    probabilities._model.cache_clear()
     with pytest.raises(ValueError, match=message):
-        probabilities._model(run.folder, 1)
+        probabilities.predicted(run, data.load(run.config), 0, 0.3)
 
 
 def test_a_state_with_any_byte_flipped_is_not_gone_on_with(tmp_path):
@@ -232,9 +231,9 @@ def test_no_event_log_makes_a_run_of_a_damaged_one(copied):
     for place in range(0, len(content), 5):
         (run.folder / "events.jsonl").write_bytes(hurt(content, place, "flipped"))
         assert runs.find(run.key) and all(event["event"] for event in divergence._events(run.key))
-    assert divergence._known(killed.TINY) == run and divergence._diverged(killed.TINY).epoch == 3
+    assert divergence.known(killed.TINY) == run and divergence._diverged(killed.TINY).epoch == 3
     (run.folder / "meta.json").unlink()
-    assert divergence._known(killed.TINY) is None
+    assert divergence.known(killed.TINY) is None
 
 
 def test_a_clock_that_runs_backwards_changes_nothing_but_the_times(copied, monkeypatch):
