@@ -219,6 +219,7 @@ def test_make_lab_listens_on_localhost_and_keeps_its_token(tmp_path):
     assert {f.name for f in (paths.ROOT / ".jupyter").rglob("*") if f.is_file()} == {"default_setting_overrides.json"}
 
 
+@pytest.mark.long
 def test_a_configuration_that_opens_the_server_would_be_noticed(tmp_path):
     opened = {"IdentityProvider": {"token": ""}, "ServerApp": {"ip": "0.0.0.0", "allow_origin": "*"}}
     (tmp_path / "CONFIG").mkdir()
