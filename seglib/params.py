@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from seglib import config, digest, names, paths, permitted, plain_yaml
+from seglib import config, digest, names, paths, permitted
+from seglib.plain_yaml import load as load_yaml
+from seglib.plain_yaml import read as read_yaml
+from seglib.plain_yaml import short as _short
 
 DIGEST_LENGTH = 8  # hex digits, in the folder name of an overridden report
 REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may have
@@ -144,29 +147,8 @@ def parse_overrides(text: str) -> dict:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise ValueError(f"SET: '{pair}' is not of the form name=value; example: SET=\"epochs=2\"")
-        changes[name] = plain_yaml.load(value, f"SET: {name}")
+        changes[name] = load_yaml(value, f"SET: {name}")
     return changes
-
-
-def read_yaml(file: Path) -> dict:
-    """A YAML file's mapping of names to values; {} for an empty file. See `seglib.plain_yaml` for what is refused.
-
-    Raises: ValueError that names the file and, where it is known, the line.
-    """
-    try:
-        values = plain_yaml.load(file.read_text(encoding="utf-8-sig"), _short(file))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{_short(file)} is not UTF-8 text ({error})") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ValueError(f"{_short(file)} holds a {type(values).__name__}, expected `name: value` lines")
-    for name in values:
-        if not isinstance(name, str):
-            raise ValueError(
-                f"{_short(file)}: {name!r} ({type(name).__name__}) stands for a name; if it is one, quote it"
-            )
-    return values
 
 
 def parameters_cell(notebook: Path | str) -> dict:
@@ -224,7 +206,3 @@ def _as(name: str, value: object, kind: object) -> object:
             )
         return [config.checked(f"{name}[{i}]", item, typing.get_args(kind)[0]) for i, item in enumerate(value)]
     return config.checked(name, value, kind)
-
-
-def _short(file: Path) -> str:
-    return str(file.relative_to(paths.ROOT)) if file.is_relative_to(paths.ROOT) else str(file)

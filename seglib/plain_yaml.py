@@ -6,6 +6,9 @@ become is not what they look like; so are numbers beyond 64 bits and documents t
 """
 
 import re
+from pathlib import Path
+
+from seglib import paths
 
 CORE = {  # tag → what a scalar of it may look like
     "str": re.compile(r".*", re.S),
@@ -17,6 +20,27 @@ CORE = {  # tag → what a scalar of it may look like
 MAX_NODES = 100_000  # scalars, lists and mappings, each as often as aliases repeat it; the largest study has 300
 MAX_DIGITS = 18  # of a whole number, so that 64 bits hold it
 PREFIX = "tag:yaml.org,2002:"
+
+
+def read(file: Path) -> dict:
+    """A YAML file's mapping of names to values; {} for an empty file.
+
+    Raises: ValueError that names the file and, where it is known, the line.
+    """
+    try:
+        values = load(file.read_text(encoding="utf-8-sig"), short(file))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{short(file)} is not UTF-8 text ({error})") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ValueError(f"{short(file)} holds a {type(values).__name__}, expected `name: value` lines")
+    for name in values:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"{short(file)}: {name!r} ({type(name).__name__}) stands for a name; if it is one, quote it"
+            )
+    return values
 
 
 def load(text: str, where: str) -> object:
@@ -89,3 +113,8 @@ def _check_scalar(node, tag: str, here: str) -> None:
     digits = node.value.lstrip("+-")
     if tag == "int" and (len(digits) > MAX_DIGITS or int(digits, 0 if digits[1:2] in ("o", "x") else 10) >= 1 << 63):
         raise ValueError(f"{here}: {text} is too large; expected a number of at most {MAX_DIGITS} digits")
+
+
+def short(file: Path) -> str:
+    """A file as errors name it: relative where it lies in the repository."""
+    return str(file.relative_to(paths.ROOT)) if file.is_relative_to(paths.ROOT) else str(file)

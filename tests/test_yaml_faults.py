@@ -94,13 +94,13 @@ def file(tmp_path):
 
 @pytest.mark.parametrize("text", READ)
 def test_a_document_loads_to_what_it_says(file, text):
-    assert params.read_yaml(file(text)) == READ[text]
+    assert plain_yaml.read(file(text)) == READ[text]
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED, ids=range(len(REFUSED)))
 def test_a_bad_document_is_an_error_with_file_and_line(file, text, message):
     with pytest.raises(ValueError, match=rf"own\.yaml(,|:| ).*({message})") as caught:
-        params.read_yaml(file(text))
+        plain_yaml.read(file(text))
     assert type(caught.value) is ValueError and len(str(caught.value)) < 1000
 
 
