@@ -5,7 +5,7 @@ from pathlib import Path
 
 from seglib import paths
 
-RESERVED = ("all", "bench", "compare", "runs")  # every study, and what else lies in outputs/
+RESERVED = ("all", "bench", "compare", "runs", "tensorboard")  # every study, and what else lies in outputs/
 
 
 def check_study(name: str) -> None:

@@ -5,6 +5,7 @@ dates, 1.1's numbers (1_000, 0b11) and files that call themselves 1.1 are refuse
 become is not what they look like; so are numbers beyond 64 bits and documents that aliases blow up.
 """
 
+import io
 import re
 from pathlib import Path
 
@@ -67,6 +68,16 @@ def load(text: str, where: str) -> object:
         raise ValueError(f"{where}: not readable as YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise ValueError(f"{where}: not readable as YAML: too many lists or mappings in each other") from None
+
+
+def dump(value: object) -> str:
+    """A plain value as YAML, one entry a line, in its order."""
+    from ruamel.yaml import YAML
+
+    writer, stream = YAML(typ="safe", pure=True), io.StringIO()
+    writer.default_flow_style = writer.sort_base_mapping_type_on_output = False
+    writer.dump(value, stream)
+    return stream.getvalue()
 
 
 def _expanded(node, where: str, known: dict[int, int | None]) -> int:
