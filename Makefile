@@ -12,7 +12,7 @@ export SET # reaches the shell as it is, quotes and all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup report plan verify check data test test-all lint lab bench lock clean
+.PHONY: help setup report plan verify check data test test-all lint audit lab bench lock clean
 
 help: ## show this list
 	@echo "make report                     run the demo study: outputs/demo/index.html"
@@ -46,6 +46,9 @@ test-all: $(READY) ## run the tests, the long ones too
 
 lint: $(READY) ## check style of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+audit: $(READY) ## list known advisories for the pinned packages (asks api.osv.dev)
+	@$(BIN)/python -m seglib.audit
 
 lab: $(READY) ## open JupyterLab on its start page; PORT=9000 for another port than 8888
 	@JUPYTER_CONFIG_PATH='$(CURDIR)/.jupyter'"$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \

@@ -110,7 +110,8 @@ def _diverged(config: Config) -> Diverged:
     """What the event log tells of a run that diverged."""
     config = experiment.resolve(config)
     key = runs.key_of(experiment.inputs(config))
-    epochs = {event["epoch"]: event for event in _events(key) if event["event"] == "epoch"}  # twice if gone on with
+    rows_told = [event for event in _events(key) if event["event"] == "epoch" and isinstance(event.get("epoch"), int)]
+    epochs = {event["epoch"]: event for event in rows_told}  # one comes twice in a run that was gone on with
     told = [{name: value for name, value in event.items() if name not in NOT_HISTORY} for event in epochs.values()]
     return Diverged(key, config, max(epochs, default=0) + 1, tuple(told))
 
@@ -119,9 +120,9 @@ NOT_HISTORY = ("event", "time", "train_seconds", "val_seconds")  # of an epoch's
 
 
 def _events(key: str) -> list[dict]:
-    """What the run told; a line that a crash cut short is left out."""
+    """What the run told; a line that a crash cut short, or that is no event for another reason, is left out."""
     file, events = runs.folder(key) / "events.jsonl", []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
-        with contextlib.suppress(json.JSONDecodeError):
+    for line in file.read_bytes().splitlines() if file.is_file() else ():
+        with contextlib.suppress(ValueError):
             events.append(json.loads(line))
-    return events
+    return [event for event in events if isinstance(event, dict) and "event" in event]

@@ -1,7 +1,8 @@
-"""Names inside Markdown: what of a name would be read as markup is escaped, so that it stands as it is."""
+"""Names as they are shown: in Markdown, what would be read as markup is escaped; above a picture, they are short."""
 
 import re
 
+LETTERS = 24  # of a name above a picture
 MARKUP = re.compile(r"[\\`*<$]|(?<![^\W_])_|_(?![^\W_])")  # an underscore inside a word is no markup
 
 
@@ -13,6 +14,12 @@ def plain(name: str) -> str:
 def bold(name: str) -> str:
     """The same in bold."""
     return f"**{plain(name)}**"
+
+
+def short(name: str) -> str:
+    """A name on one line of at most LETTERS characters, for a picture's title; signs that are none are blanks."""
+    line = "".join(sign if sign.isprintable() else " " for sign in name)
+    return line if len(line) <= LETTERS else f"{line[: LETTERS // 2]}…{line[1 - LETTERS // 2 :]}"
 
 
 def shown(text: str) -> str:

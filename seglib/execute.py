@@ -14,26 +14,30 @@ import threading
 import time
 from pathlib import Path
 
-from seglib import paths, progress
+from seglib import paths, permitted, progress
 
 STOP_SECONDS = 5  # that a stopped notebook gets to end its kernel by itself
 FIGURES = [f"--InlineBackend.figure_formats={kind}" for kind in ("svg", "png")]  # for page and paper, and for a preview
 
 
 def execute(source: Path, target: Path, parameters: dict) -> str:
-    """Executes a notebook into `target`, cell by cell; the error in one line, or nothing."""
+    """Executes a notebook of the repository into `target`, cell by cell; the error in one line, or nothing.
+
+    Raises: ValueError for a notebook from elsewhere, and for a study whose name leads out of the outputs.
+    """
     import papermill
     from nbclient.exceptions import DeadKernelError
     from traitlets.config import Config
 
+    permitted.check_notebook(source, parameters.get("study"))
     # sockets in a folder of this run alone: no ports that could clash or be listened to
     with tempfile.TemporaryDirectory(prefix="seglib-") as sockets:
         transport = {"transport": "ipc", "ip": f"{sockets}/ipc"}
         config = Config({"KernelManager": transport, "NotebookClient": {"extra_arguments": FIGURES}})
         try:
             executed = papermill.execute_notebook(
-                source, target, parameters=parameters, cwd=source.parent, kernel_name="python3",
-                progress_bar=False, config=config,
+                permitted.literal(source), permitted.literal(target), parameters=parameters, cwd=paths.NOTEBOOKS,
+                kernel_name="python3", progress_bar=False, config=config,
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             return f"{error.ename}: {error.evalue}"

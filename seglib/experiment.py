@@ -199,14 +199,10 @@ def _train(config: Config, key: str, wanted: dict, before: str, runs_after: int)
 
 
 def _load(model: SegmentationModel, before: Run) -> None:
-    from safetensors.torch import load_file
-
-    if names := seal.damaged(before.folder, weights=True):
-        raise ValueError(
-            f"start_from: run {before.key} is damaged ({', '.join(names)}); delete {before.folder}, so that it is "
-            "trained again"
-        )
-    model.load_state_dict(load_file(before.folder / "model.safetensors"))
+    try:
+        model.load_state_dict(seal.weights(before.folder))
+    except ValueError as error:
+        raise ValueError(f"start_from: {error}") from None
 
 
 def _check_fits(config: Config, before: Config | str) -> None:

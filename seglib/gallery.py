@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from seglib import pairwise, scores, stats, words
-from seglib.escaping import bold
+from seglib.escaping import bold, short
 from seglib.runs import Run
 
 FAILURE = 0.65  # IoU below which ISIC 2018 counts a segmentation as failed
@@ -59,7 +59,7 @@ def titles(images: pd.DataFrame, chosen: Mapping[str, list[int]]) -> list[str]:
 
 def caption(images: pd.DataFrame, row: int) -> str:
     """An image's name and scores."""
-    return f"{images['image'][row]}\nDice {images['Dice'][row]:.3f}\nHD95 {images['HD95'][row]:.1f} px"
+    return f"{short(images['image'][row])}\nDice {images['Dice'][row]:.3f}\nHD95 {images['HD95'][row]:.1f} px"
 
 
 def sections(run: Run, count: int) -> dict[str, dict[str, list[tuple[int, str]]]]:
@@ -81,7 +81,7 @@ def disagreements(first: Run, last: Run, count: int, score: str = "Dice") -> tup
     gap = frame.dropna(subset="gap").sort_values(["gap", "image"], kind="stable")["gap"]
     rows = gap[gap > 0].index.to_list()[-count:][::-1] + gap[gap < 0].index.to_list()[:count]
     rows = rows or gap.index.to_list()[:count]  # they agree everywhere
-    return rows, [f"{frame['image'][i]}\n{score} {frame['a'][i]:.3f} → {frame['b'][i]:.3f}" for i in rows]
+    return rows, [f"{short(frame['image'][i])}\n{score} {frame['a'][i]:.3f} → {frame['b'][i]:.3f}" for i in rows]
 
 
 def gains(first: Run, last: Run, count: int, score: str = "Dice") -> tuple[list[int], list[str]]:
@@ -92,7 +92,7 @@ def gains(first: Run, last: Run, count: int, score: str = "Dice") -> tuple[list[
     found = extremes(a[["image"]].assign(gain=b[score] - a[score]), count, "gain")
     kinds = {"largest gain": found["best"][::-1], "median gain": found["median"], "smallest gain": found["worst"]}
     chosen = [(kind, i) for kind, rows in kinds.items() for i in rows]
-    texts = [f"{kind}\n{a['image'][i]}\n{score} {a[score][i]:.3f} → {b[score][i]:.3f}" for kind, i in chosen]
+    texts = [f"{kind}\n{short(a['image'][i])}\n{score} {a[score][i]:.3f} → {b[score][i]:.3f}" for kind, i in chosen]
     return [i for _, i in chosen], texts
 
 

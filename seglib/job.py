@@ -27,6 +27,8 @@ def carry_out(
     if (runs.folder(key) / seal.META).is_file():  # finished once, and damaged since
         names = seal.damaged(runs.folder(key))
         runs.append_event(key, {"event": "damaged", "time": time.time(), "files": names})
+    for scratch in runs.folder(key).glob(".*-*"):  # of a process that was killed while it wrote; the key is locked
+        scratch.unlink()
     atomic.write(runs.folder(key) / "config.json", json.dumps(inputs, indent=1) + "\n")
     state, damaged = checkpoint.load(runs.folder(key))
     for name in damaged:

@@ -11,9 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from seglib import digest, scores
+from seglib import digest, scores, seal
 from seglib.runs import Run
-from seglib.seal import WEIGHTS
 
 # On another machine: the largest relative difference of the first epoch's training loss, by precision; and the largest
 # absolute ones of the means over the test images.
@@ -58,9 +57,7 @@ def _predictions(one: Run, other: Run) -> float:
 
 
 def _weights(one: Run, other: Run) -> float:
-    from safetensors.numpy import load_file
-
-    found = [load_file(run.folder / WEIGHTS) for run in (one, other)]
+    found = [{name: t.numpy() for name, t in seal.weights(run.folder).items()} for run in (one, other)]
     shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in found]
     if shapes[0] != shapes[1]:
         return math.nan
@@ -78,5 +75,5 @@ COMPARED: dict[str, Callable[[Run, Run], float]] = {
     "images.csv": functools.partial(_tables, "images_by_border"),
     "thresholds.csv": functools.partial(_tables, "thresholds"),
     "predictions.npz": _predictions,
-    WEIGHTS: _weights,
+    seal.WEIGHTS: _weights,
 }

@@ -72,6 +72,8 @@ def table(groups: Groups, score: str = "Dice", chosen: Sequence[tuple[str, str]]
 
 COLUMNS = ("model", "baseline", "difference", "p", "p_holm", "d_z", "wins", "ties", "images", "seeds",
            "baseline_seeds", "these_models", "verdict")  # fmt: skip
+SPREADS = ("model", "baseline", "difference", "seed sd", "image sd", "interaction sd", "due to seeds", "due to images",
+           "images needed", "seeds needed")  # fmt: skip
 
 
 def _verdict(found: stats.Comparison, p: float, score: str) -> str:
@@ -152,4 +154,4 @@ def variances(groups: Groups, score: str = "Dice") -> pd.DataFrame:
             "interaction sd": parts.interaction, "due to seeds": shares[0], "due to images": shares[1],
             "images needed": images, "seeds needed": seeds,
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=SPREADS)  # of a single model there are no pairs

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from seglib import config, digest, names, paths
+from seglib import config, digest, names, paths, permitted
+from seglib.plain_yaml import load as load_yaml
+from seglib.plain_yaml import read as read_yaml
+from seglib.plain_yaml import short as _short
 
 DIGEST_LENGTH = 8  # hex digits, in the folder name of an overridden report
 REPORTED = {  # in reported.yaml: the keys an entry must have, and those it may have
@@ -50,6 +53,7 @@ def read(study: str, overrides: str = "") -> Study:
     """
     if study not in studies():
         raise ValueError(names.unknown("study", study, studies()))
+    permitted.check_study(study)
     changes = parse_overrides(overrides)
     for file in (paths.PARAMS / study).iterdir():
         if not re.fullmatch(r"(\d\d_\w+|about|reported|classes)\.yaml", file.name):
@@ -138,28 +142,13 @@ def to_config(namespace: Mapping) -> config.Config:
 
 def parse_overrides(text: str) -> dict:
     """`epochs=2 seeds=[0, 1]` → {"epochs": 2, "seeds": [0, 1]}."""
-    changes, words = {}, text.split()
-    while words:
-        name, equals, value = words.pop(0).partition("=")
+    changes = {}
+    for pair in re.split(r"\s+(?=[^\s=]+=)", text.strip()) if text.strip() else ():  # values may have blanks in them
+        name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
-            raise ValueError(f"SET: '{name}{equals}{value}' is not of the form name=value; example: SET=\"epochs=2\"")
-        while words and "=" not in words[0]:  # a value with blanks in it, as in seeds=[0, 1]
-            value += " " + words.pop(0)
-        changes[name] = _yaml(value, f"SET: {name}")
+            raise ValueError(f"SET: '{pair}' is not of the form name=value; example: SET=\"epochs=2\"")
+        changes[name] = load_yaml(value, f"SET: {name}")
     return changes
-
-
-def read_yaml(file: Path) -> dict:
-    """A YAML file's mapping, by a safe loader with YAML 1.2 numbers (1e-4 is a number); {} for an empty file."""
-    try:
-        values = _yaml(file.read_text(encoding="utf-8"), _short(file))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{_short(file)} is not UTF-8 text ({error})") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ValueError(f"{_short(file)} holds a {type(values).__name__}, expected `name: value` lines")
-    return values
 
 
 def parameters_cell(notebook: Path | str) -> dict:
@@ -217,17 +206,3 @@ def _as(name: str, value: object, kind: object) -> object:
             )
         return [config.checked(f"{name}[{i}]", item, typing.get_args(kind)[0]) for i, item in enumerate(value)]
     return config.checked(name, value, kind)
-
-
-def _yaml(text: str, where: str) -> object:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ValueError(f"{where}: not readable as YAML: {' '.join(str(error).split())}") from None
-
-
-def _short(file: Path) -> str:
-    return str(file.relative_to(paths.ROOT)) if file.is_relative_to(paths.ROOT) else str(file)

@@ -11,14 +11,10 @@ def restored(run: Run) -> SegmentationModel:
 
     Raises: ValueError for weights that are damaged or do not fit the model as its code now is.
     """
-    if names := seal.damaged(run.folder, weights=True):
-        raise ValueError(f"run {run.key} is damaged ({', '.join(names)}); run its config or notebook again")
-    from safetensors.torch import load_file
-
-    config = run.config
+    weights, config = seal.weights(run.folder), run.config
     model = build_model(config.model, num_classes=len(run.meta["class_names"]), **config.model_options)
     try:
-        model.load_state_dict(load_file(run.folder / seal.WEIGHTS))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
             f"run {run.key}: its weights do not fit {config.model}, whose code has changed: {error}"

@@ -36,11 +36,11 @@ class Run:
 
     @functools.cached_property
     def meta(self) -> dict:
-        return json.loads((self.folder / "meta.json").read_text())
+        return json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
 
     @functools.cached_property
     def config(self) -> Config:
-        return from_mapping(json.loads((self.folder / "config.json").read_text())["config"])
+        return from_mapping(json.loads((self.folder / "config.json").read_text(encoding="utf-8"))["config"])
 
     @functools.cached_property
     def images(self):
@@ -168,7 +168,7 @@ def record(study: str, notebook: str, families: Mapping[str, Mapping[str, Iterab
         for family, groups in families.items()
         if groups
     }
-    atomic.write(_record_file(study, notebook), json.dumps(content, indent=1) + "\n")
+    atomic.write(_record_file(study, notebook), json.dumps(seal.signed(content), indent=1) + "\n")
 
 
 def families(study: str, notebooks: Collection[str] | None = None) -> dict[str, dict[str, list[Run]]]:
@@ -210,8 +210,11 @@ def recorded(study: str) -> dict[str, list[Run]]:
 
 
 def are_recorded(study: str, notebook: str) -> bool:
-    """Whether all runs that a notebook of a study shows are in the store (true for one that shows none)."""
-    return all(map(find, recorded_by(study, notebook)))
+    """Whether all runs that a notebook of a study shows are in the store, and what it recorded is whole."""
+    try:
+        return all(map(find, recorded_by(study, notebook)))
+    except ValueError:
+        return False
 
 
 def recorded_by(study: str, notebook: str) -> dict[str, str]:
@@ -226,10 +229,10 @@ def has_records(study: str, notebooks: Collection[str] | None = None) -> bool:
 
 
 def _records(study: str, notebooks: Collection[str] | None = None) -> Iterator[tuple[Path, dict]]:
-    """File and content of what each notebook of a study recorded. Raises: ValueError for a file of an older version."""
+    """File and content of what each notebook of a study recorded. Raises: ValueError for a damaged or older file."""
     for file in sorted(_record_file(study, "x").parent.glob("*.runs.json")):
         if notebooks is None or file.name.removesuffix(".runs.json") in notebooks:
-            content = json.loads(file.read_text())
+            content = seal.read_signed(file)
             if not all(isinstance(groups, dict) for groups in content.values()):
                 raise ValueError(f"{file} was written by an older version of seglib; delete it and run its notebook")
             yield file, content
@@ -241,5 +244,7 @@ def _record_file(study: str, notebook: str) -> Path:
 
 def append_event(key: str, event: Mapping) -> None:
     """Adds one line to the run's event log."""
-    with open(folder(key) / "events.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps(event) + os.linesep)
+    with open(folder(key) / "events.jsonl", "ab+") as file:
+        file.seek(-min(file.tell(), 1), os.SEEK_END)
+        torn = file.read() not in (b"", b"\n")  # by a process that was killed while it wrote its last line
+        file.write(b"\n" * torn + json.dumps(event).encode() + b"\n")

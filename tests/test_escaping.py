@@ -5,7 +5,7 @@ import re
 import pytest
 from nbconvert.filters import markdown2html
 
-from seglib.escaping import bold, plain, shown
+from seglib.escaping import bold, plain, short, shown
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,18 @@ def test_a_name_stands_on_the_page_as_it_is(name):
 
 def test_a_name_without_markup_is_left_alone():
     assert plain("mobilenetv2_decoder (width=0.5), frozen") == "mobilenetv2_decoder (width=0.5), frozen"
+
+
+@pytest.mark.parametrize(
+    ("name", "above"),
+    [
+        ("ISIC_0000003", "ISIC_0000003"),
+        ("a\nb\tc\u202ed", "a b c d"),
+        ("x" * 12 + "_" * 200 + "y" * 11, "x" * 12 + "…" + "y" * 11),
+    ],
+)
+def test_above_a_picture_a_name_is_one_short_line(name, above):
+    assert short(name) == above and len(above) <= 24
 
 
 @pytest.mark.parametrize("name", ["_mine_ *this*", "a\\*b", "<i>"])

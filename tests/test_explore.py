@@ -13,7 +13,7 @@ import pytest
 import stored
 import torch
 
-from seglib import experiment, explore, paths, scores
+from seglib import experiment, explore, paths, scores, seal
 from seglib.config import Config
 from seglib.data import load
 from seglib.explore import probabilities
@@ -189,6 +189,7 @@ def test_weights_that_do_not_give_the_stored_masks_are_refused():
     splits = load(run.config)
     other = experiment.run(Config(**TINY, **FEW, seed=1))
     (run.folder / "predictions.npz").write_bytes((other.folder / "predictions.npz").read_bytes())
+    seal.write(run.folder, {name: value for name, value in run.meta.items() if name not in ("files", "sha256")})
     with pytest.raises(ValueError, match="do not give its stored masks"):
         probabilities.predicted(run, splits, 0, 0.3)
 

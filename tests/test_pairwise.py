@@ -79,6 +79,12 @@ def test_where_the_variance_is_and_what_would_show_the_difference(groups):
     assert np.isnan(alone["seed sd"]) and np.isnan(alone["seeds needed"])
 
 
+def test_a_single_model_makes_no_pairs_and_no_error(groups):
+    alone = dict([next(iter(groups.items()))])
+    assert list(pairwise.variances(alone).columns) == list(pairwise.variances(groups).columns)
+    assert pairwise.variances(alone).empty and pairwise.table(alone).empty
+
+
 def test_runs_on_other_images_are_not_compared(groups):
     for other in (stored.model("o", 0.3, stored.discs(30)), stored.model("d", 0.3, data_seed=1)):
         with pytest.raises(ValueError, match="only runs on the same test images can be compared"):

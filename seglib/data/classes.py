@@ -45,7 +45,9 @@ def read(file: Path, content: Mapping) -> Classes:
             raise ValueError(f"{file}: {names.unknown('key', key, KEYS)}")
         if not isinstance(value, KEYS[key]):
             raise ValueError(f"{file}: {key} is {value!r}, expected a {KEYS[key].__name__}")
-    labels = [str(name) for name in content.get("names", [])]
+    labels = content.get("names", [])
+    if not all(isinstance(name, str) and name.strip() for name in labels):
+        raise ValueError(f"{file}: names is {labels}, expected texts; quote what YAML reads as a number or as null")
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ValueError(f"{file}: names is {labels}, expected two or more different names, background first if any")
     if any(label.lower() == "background" for label in labels) and labels[0] != "background":

@@ -5,6 +5,8 @@ a remark says so) and refused with their name where it is not.
 """
 
 import contextlib
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,6 +57,13 @@ def read_image(
             remark = f"EXIF orientation {orientation} not applied, since the mask has the size of the stored pixels"
         pixels = _pixels(rgb.resize((size, size), Image.Resampling.BILINEAR), (size, size, 3))
     return pixels.permute(2, 0, 1).contiguous(), File(*frame, remark) if frame else File(*shown, remark)
+
+
+def checked_name(path: Path) -> Path:
+    """The path. Raises: ValueError for one that no table and no page can hold."""
+    if re.search("[\udc80-\udcff]", str(path)):  # how Python reads bytes that are no UTF-8
+        raise ValueError(f"the file name {os.fsencode(path)!r} is not UTF-8 text; rename it")
+    return path
 
 
 def _read_mask(path: Path, size: int, values: Values) -> tuple[torch.Tensor, tuple[int, int]]:

@@ -19,15 +19,24 @@ def of_files(files: Iterable[Path], root: Path) -> dict[Path, str]:
     """
     files = list(files)
     memory = paths.cache() / "digests" / f"{digest.of_value(str(root))[:24]}.json"
-    known = json.loads(memory.read_text()) if memory.is_file() else {}
+    known = _remembered(memory)
     states = {file: _state(file) for file in files}
     stale = [file for file in files if known.get(str(file), [None])[0] != states[file]]
     if stale:
         with ThreadPoolExecutor(runtime.cores()) as pool:
             fresh = dict(zip(stale, pool.map(digest.of_file, stale), strict=True))
         known |= {str(file): [states[file], value] for file, value in fresh.items()}
-        atomic.write(memory, json.dumps(known))
+        atomic.write(memory, json.dumps({"files": known, "sha256": digest.of_value(known)}))
     return {file: known[str(file)][1] for file in files}
+
+
+def _remembered(memory: Path) -> dict:
+    """What was computed before; nothing, if that file is not as it was written."""
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+        return content["files"] if content["sha256"] == digest.of_value(content["files"]) else {}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _state(file: Path) -> str:

@@ -7,7 +7,7 @@ The folder is `data_folder` under the data root; `classes.yaml` lies in it or, w
 from functools import cached_property
 from pathlib import Path
 
-from seglib import digest, paths
+from seglib import digest, paths, plain_yaml
 from seglib.data import classes, fingerprint, layouts
 from seglib.data.core import Source, unusable
 from seglib.data.files import read_pair
@@ -84,10 +84,8 @@ class Folder(Source):
 
 
 def _classes(root: Path, data_folder: str) -> classes.Classes:
-    from seglib.params import read_yaml
-
     files = [paths.PARAMS / data_folder / YAML, root / YAML]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         raise FileNotFoundError(f"neither {files[0]} nor {files[1]} is there; write one with the names of the classes")
-    return classes.read(file, read_yaml(file))
+    return classes.read(file, plain_yaml.read(file))

@@ -6,16 +6,17 @@ to write into `classes.yaml`, never a guess.
 
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from itertools import takewhile
+from itertools import product, takewhile
 from pathlib import Path
 
 from seglib.data.classes import FRACTIONS
 from seglib.data.core import SPLITS, by_hash, unusable
-from seglib.data.files import SUFFIXES
+from seglib.data.files import SUFFIXES, checked_name
 
 MASK_FOLDER = re.compile(
     r"mask|label|annot|ground.?truth|manual|segmentation|(?<![a-z])(gts?|seg)(?![a-z])|gtfine|target"
@@ -29,7 +30,6 @@ MASK_SUFFIX = re.compile(
 )
 IMAGE_SUFFIX = re.compile(r"[_-](training|train|testing|test|image|img|rgb)$", re.I)
 LISTS = ("", "splits", "lists", "ImageSets/Segmentation")  # where lists of names may lie: train.txt, val.txt, test.txt
-
 DEPTH = 6  # of folders in folders, so that a link to itself ends
 
 
@@ -40,7 +40,7 @@ class Item:
     path: Path
     part: str  # train, val or test; '' if the path does not say
     stem: str  # of the file's name, without a suffix that classes.yaml tells
-    short: str  # without what usually tells image from mask
+    names: tuple[str, ...]  # what its partner may be called, the likeliest first
 
 
 def parts(root: Path, layout: Mapping) -> dict[str, dict[str, tuple[Path, Path]]]:
@@ -105,7 +105,8 @@ def _folders(root: Path) -> Iterator[tuple[tuple[str, ...], list[Path]]]:
     for here, below, names in os.walk(root, followlinks=True):
         folders = Path(here).relative_to(root).parts
         below[:] = sorted(b for b in below if not b.startswith((".", "__MACOSX")) and len(folders) < DEPTH)
-        yield folders, [Path(here, n) for n in sorted(names) if n[0] != "." and Path(n).suffix.lower() in SUFFIXES]
+        images = (Path(here, n) for n in sorted(names) if n[0] != "." and Path(n).suffix.lower() in SUFFIXES)
+        yield folders, [checked_name(path) for path in images]
 
 
 def _excluded(path: Path, layout: Mapping) -> bool:
@@ -145,7 +146,9 @@ def _suffixed(path: Path, part: str, layout: Mapping, key: str) -> list[Item]:
     if key in layout and not path.stem.endswith(layout[key]):
         return []
     stem = path.stem.removesuffix(layout.get(key, ""))
-    return [Item(path, part, stem, IMAGE_SUFFIX.sub("", MASK_SUFFIX.sub("", stem)))]
+    names = [stem, IMAGE_SUFFIX.sub("", MASK_SUFFIX.sub("", stem))]  # without what usually tells image from mask
+    names += [unicodedata.normalize("NFC", name) for name in names]  # macOS writes é as two characters, others as one
+    return [Item(path, part, stem, tuple(names))]
 
 
 def _paired(
@@ -163,14 +166,13 @@ def _paired(
         first = by_stem.setdefault((image.part, image.stem), image)
         if first is not image and image.path in wanted_paths:
             problems.append(_twice("image", image.stem, image.path, first.path))
-    for stem in ("stem", "short"):  # a whole stem goes before a short one, whichever file comes first
-        for image in images:
-            for part in (image.part, "*"):
-                by_stem.setdefault((part, getattr(image, stem)), image)
+    for i, image in product(range(4), images):  # a whole stem goes before a short one, whichever comes first
+        for part in (image.part, "*"):
+            by_stem.setdefault((part, image.names[i]), image)
     found: dict[Path, Path] = {}
     for mask in masks:
         part = mask.part or "*"  # masks may lie together though images do not
-        image = by_stem.get((part, mask.stem)) or by_stem.get((part, mask.short))
+        image = next(filter(None, (by_stem.get((part, name)) for name in mask.names)), None)
         if image is None and listed is None:
             problems.append(f"mask {mask.path} has no image")
         elif image is None or image.path not in wanted_paths:

@@ -4,9 +4,11 @@ A pickle is a program that may call anything; the unpickler here knows container
 numbers, and refuses all else. Not even numpy's own functions are called: arrays are kept as what they are made of.
 """
 
+import contextlib
 import gzip
 import pickle
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -24,10 +26,11 @@ def load_gzip(path: Path) -> object:
     Raises: ValueError that names the file, if it is broken or holds anything but plain data; nothing of it is run.
     """
     try:
-        with gzip.open(path) as file:
+        with gzip.open(path) as file, _little_memory():
             return _PlainUnpickler(_Limited(file), encoding="latin1").load()
     except BROKEN as error:
-        raise ValueError(f"{path} is broken, or no pickle of plain data: {error}") from None
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} is broken, or no pickle of plain data: {told}") from None
 
 
 def numbers(value: object) -> torch.Tensor:
@@ -36,6 +39,23 @@ def numbers(value: object) -> torch.Tensor:
     Raises: ValueError or TypeError for anything else.
     """
     return value.tensor() if isinstance(value, _Array) else torch.tensor(value, dtype=torch.int64)
+
+
+@contextlib.contextmanager
+def _little_memory() -> Iterator[None]:
+    """Lets this process have MAX_BYTES more than it has, where Linux can tell: a few bytes may ask for all there is."""
+    import resource
+
+    statistics = Path("/proc/self/statm")
+    before, most = resource.getrlimit(resource.RLIMIT_AS)
+    if statistics.is_file():
+        limit = int(statistics.read_text().split()[0]) * resource.getpagesize() + MAX_BYTES
+        told = [value for value in (limit, before, most) if value != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_AS, (min(told), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, most))
 
 
 class _Limited:

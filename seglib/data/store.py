@@ -1,7 +1,8 @@
 """Decoded once: a source's images and masks at one size, kept as memory-mapped uint8 arrays in the cache folder.
 
 A store is built in parallel, straight into its files, so that a set may be larger than memory; it takes its name
-only when all of it is there. One process builds, others wait for it; all of them then share its pages.
+only when all of it is there. One process builds, others wait for it; all of them then share its pages. A damaged
+store is built anew.
 """
 
 import contextlib
@@ -16,11 +17,13 @@ from pathlib import Path
 
 import torch
 
-from seglib import digest, paths, runtime
+from seglib import atomic, digest, paths, runtime
+from seglib.data import fingerprint
 from seglib.data.core import BORDER, SPLITS, Dataset, File, Source, Split, unusable
 from seglib.progress import Count
 
 FEW = 16  # samples decoded where a few will do
+DIGESTS = "digests.json"  # of a stored folder: file → sha256
 FORMAT = 2  # goes up when what is stored, or how it is decoded, changes
 
 
@@ -77,16 +80,19 @@ def sample(source: Source, counts: Mapping[str, int]) -> Dataset:
 def stored(name: str, build: Callable[[Path], None]) -> Path:
     """The folder of that name in the store; if it is not there, `build` fills a scratch folder that becomes it."""
     folder = place(name)
-    if folder.is_dir():
+    if _is_whole(folder):
         return folder
     with _alone(folder):
-        if folder.is_dir():  # another process was quicker
+        if _is_whole(folder):  # another process was quicker
             return folder
         for left in folder.parent.glob(f".{name}-*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
         try:
             build(scratch)
+            digests = {file.name: digest.of_file(file) for file in scratch.iterdir()}
+            atomic.write(scratch / DIGESTS, json.dumps(digests, indent=1))
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged one
             os.rename(scratch, folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -96,6 +102,16 @@ def stored(name: str, build: Callable[[Path], None]) -> Path:
 def place(name: str) -> Path:
     """Where the store has, or would have, the folder of that name."""
     return paths.cache() / "decoded" / name
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether all files of a stored folder are there as they were written; each is read once in each state."""
+    try:
+        known = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+        found = fingerprint.of_files([folder / name for name in known], folder)
+    except (OSError, ValueError, AttributeError):
+        return False
+    return known == {file.name: value for file, value in found.items()}
 
 
 def created(file: Path, shape: tuple[int, ...]):

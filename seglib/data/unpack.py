@@ -1,7 +1,6 @@
 """Unpacking archives that a stranger made: nothing outside the folder, no links, nothing absurdly large."""
 
 import gzip
-import lzma
 import os
 import shutil
 import stat
@@ -17,6 +16,16 @@ MAX_BYTES = 60_000_000_000  # of all members together; the largest archive of th
 MAX_MEMBERS = 500_000
 MAX_RATIO = 1000  # unpacked to packed, of an archive whose members take more than SMALL; deflate's own limit is 1,032
 SMALL = 100_000_000  # bytes
+MAX_HEADER = 1 << 20  # bytes of a member's longer header, or of what pads the archive's end
+HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+MAX_NAME = 255  # bytes of a file's name that a disk takes
+GZIP = b"\x1f\x8b"
 PIECE = 1 << 20
 
 
@@ -41,8 +50,8 @@ def unpack(archive: Path, folder: Path, keep: bool = False) -> None:
             if (folder / entry.name).is_dir():
                 shutil.rmtree(folder / entry.name)
             os.replace(entry, folder / entry.name)
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
-            FileExistsError, NotImplementedError, RuntimeError) as error:  # fmt: skip
+    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, FileExistsError,
+            NotADirectoryError, NotImplementedError, RuntimeError) as error:  # fmt: skip
         raise ValueError(f"{archive} cannot be unpacked ({error}); remove it and download it again") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -62,19 +71,45 @@ def _members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
                     with file.open(member) as content:
                         yield member.filename, member.file_size, content
         return
-    with tarfile.open(archive) as file:
+    with open(archive, "rb") as file:
+        mode = "r:gz" if file.read(2) == GZIP else "r:"
+    with tarfile.open(archive, mode, tarinfo=_Member) as file:
         for member in file:
             _safe(archive, member.name)
             if not (member.isfile() or member.isdir()):
                 raise ValueError(f"{archive}: {member.name} is a link or a device; refused")
             if member.isfile():
                 yield member.name, member.size, file.extractfile(member)
+        _check_end(file)
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is read only if it is of a size that headers have; tarfile reads it whole."""
+
+    def _proc_member(self, file: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in HEADERS and self.size > MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(file)
+
+
+def _check_end(file: tarfile.TarFile) -> None:
+    """Raises for an archive that does not end in its mark: at a broken header tarfile stops as if all were read.
+
+    What follows the mark is read too, since gzip's checksum stands behind it.
+    """
+    file.fileobj.seek(file.offset)
+    if file.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("a header is broken, or the end is missing")
+    if len(file.fileobj.read(MAX_HEADER)) == MAX_HEADER:
+        raise tarfile.ReadError("much more follows its end")
 
 
 def _safe(archive: Path, name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name or name[1:2] == ":":
         raise ValueError(f"{archive}: {name!r} would be written outside its folder; refused")
+    if len(name) > 8 * MAX_NAME or any(len(os.fsencode(part)) > MAX_NAME for part in path.parts):
+        raise ValueError(f"{archive}: {name[:80]!r}… is a longer name than a disk takes; refused")
     return name
 
 

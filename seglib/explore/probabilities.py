@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from seglib import atomic, digest, models, paths, runtime
+from seglib import atomic, digest, paths, runtime
 from seglib.batches import Images, memory_format
 from seglib.config import Config
 from seglib.data.core import Dataset
@@ -20,6 +20,7 @@ from seglib.losses.outputs import probabilities
 from seglib.memory import Budget
 from seglib.metrics import predict
 from seglib.models.base import SegmentationModel
+from seglib.restore import restored
 from seglib.runs import Run
 
 LEVELS = 100  # steps of probability: p is above k / LEVELS if and only if its level is at least k
@@ -84,7 +85,7 @@ def _levels(run: Run, splits: Dataset, indices: torch.Tensor) -> np.ndarray:
 
     Raises: ValueError if the weights do not give the masks that the run stored.
     """
-    config, model = loaded(run.folder, splits.num_classes)
+    config, model = loaded(run.folder)
     device = next(model.parameters()).device
     images = Images(splits.test, config, device, model, Budget())
     (_, inputs, _), *_ = images.batches([indices])
@@ -102,16 +103,12 @@ def _levels(run: Run, splits: Dataset, indices: torch.Tensor) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
-def loaded(folder: Path, num_classes: int) -> tuple[Config, SegmentationModel]:
+def loaded(folder: Path) -> tuple[Config, SegmentationModel]:
     """A run's config on this machine's device, and its model with the stored weights, ready to evaluate."""
-    from safetensors.torch import load_file
-
     run = Run(folder)
     config = run.config.with_(device=runtime.device().type)
     runtime.prepare(config.threads, config.seed, config.deterministic)
-    model = models.build_model(config.model, num_classes=num_classes, **config.model_options)
-    model.load_state_dict(load_file(_weights(run)))
-    return config, model.eval().to(config.device, memory_format=memory_format(config))
+    return config, restored(run).to(config.device, memory_format=memory_format(config))
 
 
 def _weights(run: Run) -> Path:

@@ -1,5 +1,6 @@
 """Encoder weights by name or file: fetched with a check of their hash, cached once, never executed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -68,6 +69,11 @@ def load_mobilenetv2(weights: str) -> dict[str, torch.Tensor]:
     features = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
     if not features:
         raise ValueError(f"{path} has no tensor named features.…, as torchvision's mobilenet_v2 names them")
+    for name, tensor in features.items():
+        if not tensor.is_floating_point() and not name.endswith("num_batches_tracked"):
+            raise ValueError(f"{path}: features.{name} is {tensor.dtype}, expected floating-point numbers")
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"{path}: features.{name} holds NaN or infinity; use a file that is whole")
     return features
 
 
@@ -76,13 +82,27 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path)
+            tensors = load_file(path)
+            _check_unambiguous(path)
+            return tensors
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and safetensors raise many kinds for what is not a weights file
         raise ValueError(f"{path} is no file of plain tensors, and no other is loaded: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise ValueError(f"{path} is no plain dict of tensors by name, as state_dict() gives it")
     return state
+
+
+def _check_unambiguous(path: Path) -> None:
+    """Raises ValueError if the header of a valid safetensors file has a name twice: readers take either."""
+
+    def once(pairs: list) -> dict:
+        if twice := {name for name, _ in pairs if [n for n, _ in pairs].count(name) > 1}:
+            raise ValueError(f"its header has {', '.join(sorted(twice))} twice")
+        return dict(pairs)
+
+    with open(path, "rb") as file:
+        json.loads(file.read(int.from_bytes(file.read(8), "little")), object_pairs_hook=once)
 
 
 def _torchvision_name(name: str) -> str:

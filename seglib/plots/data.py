@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from seglib.escaping import short
 from seglib.plots.overlay import class_legend, lay_over
 from seglib.plots.style import GREY, WIDTH, class_colours
 
@@ -33,7 +34,7 @@ def samples(
             lay_over(axis, np.asarray(image).transpose(1, 2, 0), np.asarray(mask), classes)
         else:
             _outlined(axis, image, mask, classes)
-        axis.set_title(title, fontsize=7, fontweight="normal")
+        axis.set_title(short(title), fontsize=7, fontweight="normal")
     class_legend(figure, class_colours(tuple(classes))) if filled else _class_legend(figure, classes)
     return figure
 
@@ -73,7 +74,7 @@ def pairs(table: pd.DataFrame, splits: Mapping, count: int = 6) -> Figure | None
     for row, pair in zip(axes, table.to_dict("records"), strict=False):
         for axis, side in zip(row, ("", "other "), strict=True):
             axis.imshow(np.asarray(splits[pair[f"{side}split"]].images[pair[f"{side}row"]]).transpose(1, 2, 0))
-            axis.set_title(f"{pair[f'{side}split']}: {pair[f'{side}image']}", fontsize=8, fontweight="normal")
+            axis.set_title(f"{pair[f'{side}split']}: {short(pair[f'{side}image'])}", fontsize=8, fontweight="normal")
             axis.axis("off")
     return figure
 

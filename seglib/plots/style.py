@@ -4,6 +4,7 @@ import io
 import re
 import sys
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
@@ -30,6 +31,10 @@ mpl.rcParams.update({
     "svg.fonttype": "path",  # letters as outlines: the same on a machine without this font
     "svg.hashsalt": "seglib",  # the same figure gives the same bytes
 })  # fmt: skip
+
+
+# A sign that the font lacks is drawn as a box; the tables have the name whole.
+warnings.filterwarnings("ignore", r"Glyph \d+ [\s\S]*missing from font", UserWarning)
 
 
 def as_svg(figure: Figure) -> str | None:

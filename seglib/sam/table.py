@@ -151,7 +151,7 @@ def _ours(run: Run, compared: Comparison) -> tuple[float, float]:
         probabilities.check(run)
     except (FileNotFoundError, ValueError):
         return np.nan, np.nan
-    config, model = probabilities.loaded(run.folder, compared.dataset.num_classes)
+    config, model = probabilities.loaded(run.folder)
     device = next(model.parameters()).device
     images = Images(compared.dataset.test, config, device, model, Budget())
     runtime.reset_peak_memory(device.type)
