@@ -43,10 +43,10 @@ Outcomes = dict[str, list[Run | Diverged]]
 def try_rows(wanted: rows.Rows, seeds: Sequence[int]) -> Outcomes:
     """As `experiment.run_rows`, but a run that diverges stands in its place as `Diverged` and stops nothing."""
     configs = [config.with_(seed=seed) for config in wanted.values() for seed in seeds]
-    left = sum(_known(config) is None for config in configs)
+    left = sum(known(config) is None for config in configs)
     outcomes = []
     for config in configs:
-        found = _known(config)
+        found = known(config)
         if found is None:
             left -= 1
             found = _run(config, left)
@@ -84,19 +84,19 @@ def _run(config: Config, runs_after: int) -> Run | Diverged:
     try:
         return experiment.run(config, runs_after=runs_after)
     except FloatingPointError:
-        found = _known(config) or _diverged(config)
+        found = known(config) or _diverged(config)
         checkpoint.remove(runs.folder(found.key))
         return found
 
 
-def _known(config: Config) -> Run | Diverged | None:
+def known(config: Config) -> Run | Diverged | None:
     """What the store has of a config: its finished run, that it diverged, or nothing that is settled."""
     config = experiment.resolve(config)
     key = runs.key_of(experiment.inputs(config))
     if found := runs.find(key):
         return found
     before = experiment.start(config)
-    if isinstance(before, Config) and isinstance(_known(before), Diverged):
+    if isinstance(before, Config) and isinstance(known(before), Diverged):
         return Diverged(key, config, 0)
     errors = [str(event.get("error")) for event in _events(key)]
     return _diverged(config) if errors and errors[-1].startswith("FloatingPointError") else None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seglib import atomic, params, paths, runs, runtime, site
+from seglib import atomic, params, paths, runs
 from seglib.params import Study
 
 DONE, FAILED, STALE, RUNNING, NOT_RUN = "done", "failed", "stale", "running", "not run"
@@ -47,6 +47,8 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True) -> Path:
 
     Args: whole — write the pages that compare two models, too: the report is at its end.
     """
+    from seglib import runtime, site  # torch and jinja2, which a look at what is unchanged does without
+
     folder = paths.report(study.folder_name)
     for page in pages.values():
         page.links = _links(folder, page)
@@ -75,6 +77,8 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True) -> Path:
 
 def write_all() -> Path:
     """Writes outputs/index.html: every report there is, and the studies that have none."""
+    from seglib import runtime, site
+
     file = paths.outputs() / "index.html"
     with open(paths.outputs() / ".index.lock", "w") as lock:  # two reports may end at once
         fcntl.flock(lock, fcntl.LOCK_EX)

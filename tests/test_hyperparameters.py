@@ -79,11 +79,11 @@ def test_the_epoch_of_divergence_is_the_one_after_the_last_that_was_told():
     for epoch in (1, 2, 2):  # the second was told again when the run was gone on with
         runs.append_event(key, {"event": "epoch", "time": 0.0, "epoch": epoch, "train_loss": 9.0, "val_loss": 8.0})
     runs.append_event(key, {"event": "failed", "error": "RuntimeError: out of memory"})
-    assert divergence._known(config) is None  # no divergence: it is tried again
+    assert divergence.known(config) is None  # no divergence: it is tried again
     runs.append_event(key, {"event": "failed", "error": "FloatingPointError: the validation loss is not finite"})
     with open(runs.folder(key) / "events.jsonl", "a") as file:
         file.write("\n")
-    found = divergence._known(config)
+    found = divergence.known(config)
     assert found.epoch == 3 and found.history.to_dict("list") == {
         "epoch": [1, 2], "train_loss": [9.0, 9.0], "val_loss": [8.0, 8.0]
     }  # fmt: skip

@@ -17,6 +17,7 @@ import torch
 from seglib import (
     cli,
     data,
+    digest,
     headline,
     index,
     pairwise,
@@ -99,7 +100,7 @@ def executed(monkeypatch):
             return self.error
 
     stub = Executed()
-    monkeypatch.setattr(report, "_execute", stub)
+    monkeypatch.setattr(report.execute, "start", stub)
     return stub
 
 
@@ -240,7 +241,7 @@ def test_beside_a_failed_notebook_its_last_finished_page_is_called_stale(own_stu
     file = paths.report("own") / "index.html"
     text = text_of(file)
     assert "✕ failed ValueError: <img" in text and "✓" not in text
-    assert "old page stale : made before a change of its parameters" in text
+    assert "old page stale : made before a change: examples: 4 → 3" in text
     links = Elements(file.read_text()).links()
     assert "01_dataset_exploration.failed.html" in links and "01_dataset_exploration.ipynb" not in links
     executed.error = ""
@@ -259,12 +260,14 @@ def test_a_stopped_report_says_where(own_study, executed):
 
 def test_a_page_by_older_code_is_stale_and_says_why(own_study, executed, monkeypatch):
     report.make(params.read("own"))
-    monkeypatch.setattr(report, "_code_digest", lambda: "other")
+    monkeypatch.setattr(digest, "of_module", lambda name: "other")
     executed.error = SystemExit(1)
     with pytest.raises(SystemExit):
         report.make(params.read("own"))
     text = text_of(paths.report("own") / "index.html")
-    assert "↻ stale made before a change of seglib's code; the report was stopped while it ran" in text
+    assert re.search(
+        r"↻ stale made before a change: seglib\.\w+ changed; .*; the report was stopped while it ran", text
+    )
 
 
 def test_all_studies_are_listed_with_what_they_found_and_those_not_run_with_their_command(study, own_study, executed):

@@ -1,4 +1,4 @@
-"""Commands on a whole study: check, data, report."""
+"""Commands on a whole study: check, data, report, why."""
 
 import sys
 
@@ -8,11 +8,15 @@ from seglib.terminal import address
 
 def add(commands) -> None:
     """Adds these commands to the parser."""
-    for name, function in {"check": check, "data": get_data, "report": make_report}.items():
+    for name, function in {"check": check, "data": get_data, "report": make_report, "why": tell_why}.items():
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.add_argument("study", nargs="?", default="demo", help="a folder of params/ (default: demo)")
         command.add_argument("--set", default="", metavar="'name=value …'", help="overridden parameters")
         command.set_defaults(command=function)
+        if function is make_report:
+            command.add_argument(
+                "--force", action="store_true", help="execute every notebook anew; runs come from the store as they are"
+            )
 
 
 def check(arguments) -> None:
@@ -30,17 +34,25 @@ def make_report(arguments) -> int:
 
     report.end_on_sigterm()
     if arguments.study != "all":
-        print(f"report: {address(report.make(params.read(arguments.study, arguments.set)))}")
+        print(f"report: {address(report.make(params.read(arguments.study, arguments.set), arguments.force))}")
         return 0
     failures = {}
     for name in params.studies():
         try:
-            print(f"report of {name}: {address(report.make(params.read(name, arguments.set)))}")
+            print(f"report of {name}: {address(report.make(params.read(name, arguments.set), arguments.force))}")
         except (ValueError, OSError, RuntimeError) as error:
             failures[name] = error
     for name, error in failures.items():
         print(f"not made: {name}: {error}", file=sys.stderr)
     return int(not all(isinstance(error, FileNotFoundError) for error in failures.values()))  # data may be elsewhere
+
+
+def tell_why(arguments) -> None:
+    """Says of each notebook and run of a study whether a report would do it, and what has changed since it was done."""
+    from seglib import why
+
+    for line in why.lines(params.read(arguments.study, arguments.set)):
+        print(line)
 
 
 def get_data(arguments) -> None:
