@@ -66,7 +66,7 @@ def _notebook(values: Mapping, checked: set[str]) -> Found:
     else:
         config = params.to_config(values)
         found = Found({config.dataset: [data.load(config).fingerprint]}, modules=[data.kind(config).__module__])
-    content = {"files": signs, "code": _code(found), "found": asdict(found)}
+    content = {"files": signs, "places": _places(signs), "code": _code(found), "found": asdict(found)}
     atomic.write(_memory(values), json.dumps(content, indent=1) + "\n")
     return found
 
@@ -111,9 +111,13 @@ def _files(configs: Collection) -> set[Path]:
 
 def _memory(values: Mapping) -> Path:
     """Where it is kept what a check with these parameters found on a machine like this one."""
-    places = [str(folder) for folder in (paths.ROOT, paths.PARAMS, paths.data())]
-    name = digest.of_value([values, places, witness.of_machine(), witness.of_libraries()])
+    name = digest.of_value([values, witness.of_machine(), witness.of_libraries()])
     return paths.cache() / "checked" / f"{name[:24]}.json"
+
+
+def _places(files: Mapping) -> list[str]:
+    """Where files are looked for, if there are any: elsewhere there may be others of the same names."""
+    return [str(folder) for folder in (paths.ROOT, paths.PARAMS, paths.data())] if files else []
 
 
 def _remembered(values: Mapping) -> Found | None:
@@ -121,8 +125,9 @@ def _remembered(values: Mapping) -> Found | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         found = Found(**content["found"])
-        if content["code"] == _code(found) and content["files"] == witness.of_files(map(Path, content["files"])):
-            return found
+        files = content["files"]
+        if content["places"] == _places(files) and files == witness.of_files(map(Path, files)):
+            return found if content["code"] == _code(found) else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # never checked, or by an older version
         pass
     return None

@@ -59,11 +59,11 @@ class Freshness:
         noted = stamp.read(self._file(notebook))
         if not self._file(notebook).is_file():
             return ["it was not executed yet"]
-        if not isinstance(noted.get("stamp"), dict):
-            return ["it was executed by an older version"]
+        if not noted:
+            return ["it was executed by an older version, or cannot be read"]
         changes = stamp.differences(noted["stamp"], self.made_from(notebook))
         if (now := stamp.recorded(self.study, notebook)) != noted.get("recorded"):
-            changes.append("its runs were trained anew" if now else "its runs left the store")
+            changes.append("its runs were trained anew" if now else "its runs left the store, or are damaged")
         return changes
 
     def made_from(self, notebook: str) -> stamp.Stamp:
@@ -95,9 +95,10 @@ def rendering_changes(study: Study) -> list[str]:
     written = [folder / "index.html", paths.outputs() / "index.html"]
     if not all(file.is_file() for file in written) or not render.is_written(folder, list(study.notebooks)):
         return ["some were not written yet, or removed"]
-    if not (folder / RENDERED).is_file():
+    try:
+        before, now = json.loads((folder / RENDERED).read_text(encoding="utf-8")), _rendered_from(study)
+    except (FileNotFoundError, ValueError):
         return ["they were not finished"]
-    before, now = json.loads((folder / RENDERED).read_text(encoding="utf-8")), _rendered_from(study)
     return [
         f"{name} changed" for part in now for name in sorted(before.get(part, {}).keys() | now[part])
         if before.get(part, {}).get(name) != now[part].get(name)

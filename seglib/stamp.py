@@ -91,11 +91,13 @@ def _text(value: object) -> str:
 
 
 def read(notebook: Path) -> dict:
-    """What an executed notebook notes of itself: `stamp`, `recorded`, seconds, finished; {} where there is nothing."""
-    if not notebook.is_file():
+    """What an executed notebook notes of itself: `stamp`, `recorded`, seconds, finished; {} of one that is not there,
+    cannot be read or was made by an older version."""
+    try:
+        noted = json.loads(notebook.read_text(encoding="utf-8"))["metadata"][ENTRY]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return {}
-    found = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get(ENTRY)
-    return found if isinstance(found, dict) else {}
+    return noted if isinstance(noted, dict) and isinstance(noted.get("stamp"), dict) else {}
 
 
 def write(notebook: Path, values: Mapping) -> None:

@@ -109,12 +109,33 @@ def test_saved_notebooks_hold_the_parameters_and_no_progress_lines(made):
         assert all(c.execution_count for c in saved.cells if c.cell_type == "code")
 
 
-def test_a_second_report_trains_nothing_and_executes_nothing(made):
+WITHOUT_TORCH = """
+import sys
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision", "numpy", "pandas", "matplotlib", "nbconvert", "papermill"):
+            raise AssertionError(f"{name} is imported to know that nothing is to be done")
+sys.meta_path.insert(0, Refused())
+from seglib import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_a_second_report_executes_trains_and_writes_nothing_and_does_without_torch(made):
     outputs, _ = made
-    before = {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()}
-    again = seglib("report", "smoke", outputs=outputs, SEGLIB_CACHE=str(outputs / "cache"))
-    assert again.returncode == 0 and again.stderr.count("unchanged") == len(NOTEBOOKS)
-    assert {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()} == before
+    before = {f: f.stat().st_mtime_ns for f in outputs.rglob("*") if f.is_file()}
+    variables = os.environ | {"SEGLIB_OUTPUTS": str(outputs), "SEGLIB_CACHE": str(outputs / "cache")}
+    report, why = (
+        subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, command, "smoke"], capture_output=True, text=True, env=variables,
+            cwd=paths.ROOT,
+        )
+        for command in ("report", "why")
+    )  # fmt: skip
+    assert report.returncode == 0 and report.stderr.count("unchanged") == len(NOTEBOOKS), report.stderr
+    assert why.stdout.startswith("study smoke: 0 of 7 notebooks would be executed"), why.stdout + why.stderr
+    assert why.stdout.count(": unchanged") == len(NOTEBOOKS) + 1 and why.stdout.count("in the store") > 15
+    assert {f: f.stat().st_mtime_ns for f in outputs.rglob("*") if f.is_file()} == before
 
 
 def test_a_page_whose_runs_left_the_store_does_not_count_as_done(made, monkeypatch):
