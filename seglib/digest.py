@@ -3,10 +3,11 @@
 import ast
 import functools
 import hashlib
-import importlib.util
 import json
 import os
+import sys
 from collections.abc import Iterable
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 # Registries name everything; a run depends on the entry it uses, which is followed from there instead.
@@ -127,13 +128,16 @@ def is_followed(name: str, folder: Path) -> bool:
 def find(name: str) -> Path | None:
     """The source file of a module, looked for without importing anything; None if there is none in Python."""
     top, *rest = name.split(".")
-    try:
-        spec = importlib.util.find_spec(top)
-    except ValueError:  # __main__ has none
-        return None
+    # not importlib.util.find_spec, which asks whatever import hooks there are
+    spec = getattr(sys.modules.get(top), "__spec__", None) or _spec(top, tuple(sys.path))
     if spec is None:
         return None
     stems = [os.path.join(folder, *rest) for folder in spec.submodule_search_locations or ()]
     files = [os.path.join(stem, "__init__.py") for stem in stems] + [f"{stem}.py" for stem in stems]
     files = files if rest else [spec.origin]
     return next((Path(file) for file in files if file and file.endswith(".py") and os.path.isfile(file)), None)
+
+
+@functools.lru_cache(maxsize=512)
+def _spec(top: str, path: tuple[str, ...]) -> ModuleSpec | None:
+    return PathFinder.find_spec(top, list(path))

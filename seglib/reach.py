@@ -25,21 +25,41 @@ def modules(source: str, entries: Iterable[str] = ()) -> list[str]:
     seen, counted = set(), set()
     while todo:
         module, name = todo.pop()
-        use = module, name if _is_package(module) else ALL
-        if use not in seen:
-            seen.add(use)
-            passed_on = _passed_on(*use)
-            todo += passed_on or _made_from(*use)
-            counted |= set() if passed_on else {use[0]}
+        name = name if _is_package(module) else ALL
+        if (module, name) not in seen:
+            seen.add((module, name))
+            tree = digest.bare_tree(module)
+            passed_on = _origin(tree, module, name) if name else []
+            todo += passed_on or _made_from(tree, module, name)
+            counted |= set() if passed_on else {module}
     return sorted(counted)
 
 
-@functools.lru_cache(maxsize=4096)
-def _passed_on(module: str, name: str) -> list[Use]:
-    """Where a name comes from that a package only passes on; nothing for one of its own, or of a plain module."""
-    if name == ALL or not _is_package(module):
+def names(source: str, but: Collection[Use] = ()) -> set[Use]:
+    """Every name of a module that Python text beside the notebooks comes to use, through whatever functions it calls.
+
+    Args: but — functions that are not looked into.
+    """
+    tree, trees = ast.parse(source), {}
+    todo, seen = _named(tree, _aliases(tree, "")), set()
+    while todo:
+        module, name = todo.pop()
+        if (module, name) not in seen and (module, name) not in but:
+            seen.add((module, name))
+            if module not in trees:
+                trees[module] = digest.bare_tree(module) if digest.is_followed(module, paths.NOTEBOOKS) else None
+            if name and trees[module]:
+                passed_on = _origin(trees[module], module, name) if _is_package(module) else []
+                todo += passed_on or _named_by(trees[module], module, name)
+    return seen
+
+
+@functools.lru_cache(maxsize=4096)  # of a tree, which is another object once the file has changed
+def _origin(tree: ast.Module, module: str, name: str) -> list[Use]:
+    """Where a name comes from that a package only passes on; nothing for one of its own."""
+    if name in _definitions(tree):
         return []
-    for node in digest.bare_tree(module).body:
+    for node in tree.body:
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
@@ -48,9 +68,8 @@ def _passed_on(module: str, name: str) -> list[Use]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _made_from(module: str, name: str) -> list[Use]:
+def _made_from(tree: ast.Module, module: str, name: str) -> list[Use]:
     """What a module, or what it defines under a name, is made from: all that it imports but a registry's entries."""
-    tree = digest.bare_tree(module)
     mappings = _mappings(tree) if module in digest.REGISTRIES else {}
     entries = set() if name in mappings else set().union(*mappings.values())
     return _imports(tree, module, digest.source_of(module).parent, entries)
@@ -91,6 +110,7 @@ def _nodes(tree: ast.Module) -> list[ast.AST]:
     return list(ast.walk(tree))
 
 
+@functools.cache
 def _is_package(module: str) -> bool:
     file = digest.find(module)
     return file is not None and file.name == "__init__.py"
@@ -98,48 +118,30 @@ def _is_package(module: str) -> bool:
 
 def _mappings(tree: ast.Module) -> dict[str, set[str]]:
     """The mappings that a registry defines: name → the names among its values."""
-    found = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            found[target.id] = {value.id for value in node.value.values if isinstance(value, ast.Name)}
-    return found
-
-
-def names(source: str, but: Collection[Use] = ()) -> set[Use]:
-    """Every name of a module that Python text beside the notebooks comes to use, through whatever functions it calls.
-
-    Args: but — functions that are not looked into.
-    """
-    tree = ast.parse(source)
-    todo, seen = _named(tree, _aliases(tree, "")), set()
-    while todo:
-        use = todo.pop()
-        if use not in seen | set(but):
-            seen.add(use)
-            todo += _passed_on(*use) or _definitions(use[0]).get(use[1], [])
-    return seen
+    values = {name: getattr(node, "value", None) for name, node in _definitions(tree).items()}
+    return {
+        name: {value.id for value in mapping.values if isinstance(value, ast.Name)}
+        for name, mapping in values.items() if isinstance(mapping, ast.Dict)
+    }  # fmt: skip
 
 
 @functools.lru_cache(maxsize=512)
-def _definitions(module: str) -> dict[str, list[Use]]:
-    """What each function, class or variable of one of our modules names."""
-    if not digest.is_followed(module, paths.NOTEBOOKS):
-        return {}
-    tree, found = digest.bare_tree(module), {}
+def _definitions(tree: ast.Module) -> dict[str, ast.AST]:
+    """The functions, classes and variables that a module defines itself."""
+    found = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
             found |= {target.id: node for target in targets if isinstance(target, ast.Name)}
-    aliases = {name: (module, name) for name in found} | _aliases(tree, module)
-    return {name: _named(node, aliases) for name, node in found.items()}
+    return found
 
 
+@functools.lru_cache(maxsize=512)
 def _aliases(tree: ast.Module, module: str) -> dict[str, Use]:
-    """What the imported names of a tree stand for."""
-    found = {}
+    """What a module's own and imported names stand for."""
+    found = {name: (module, name) for name in _definitions(tree)} if module else {}
     for node in _nodes(tree):
         if isinstance(node, ast.ImportFrom):
             source = digest.origin(node, module)
@@ -147,16 +149,22 @@ def _aliases(tree: ast.Module, module: str) -> dict[str, Use]:
     return found
 
 
+@functools.lru_cache(maxsize=4096)
+def _named_by(tree: ast.Module, module: str, name: str) -> list[Use]:
+    """What the definition of a module's name makes use of."""
+    node = _definitions(tree).get(name)
+    return _named(node, _aliases(tree, module)) if node else []
+
+
 def _named(tree: ast.AST, aliases: Mapping[str, Use]) -> list[Use]:
     """Every name in a tree that stands for something of a module, with the attribute that is taken of a module."""
     nodes = list(ast.walk(tree))
     own = {node.arg for node in nodes if isinstance(node, ast.arg)}
     own |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    known, found = {name: use for name, use in aliases.items() if name not in own}, []
+    found = []
     for node in nodes:
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in known:
-            module, name = known[node.value.id]
-            found.append((module, node.attr) if name == ALL else (module, name))
-        elif isinstance(node, ast.Name) and node.id in known:
-            found.append(known[node.id])
+        inner = node.value if isinstance(node, ast.Attribute) else node
+        if isinstance(inner, ast.Name) and inner.id in aliases and inner.id not in own:
+            module, name = aliases[inner.id]
+            found.append((module, node.attr) if name == ALL and isinstance(node, ast.Attribute) else (module, name))
     return found

@@ -138,7 +138,7 @@ def _cells(notebook: str) -> list:
 
 
 @functools.lru_cache(maxsize=64)
-def _names(code: str) -> frozenset:
+def _names(code: str) -> frozenset[reach.Use]:
     return frozenset(reach.names(code, NOT_FOLLOWED))
 
 

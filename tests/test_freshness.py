@@ -234,6 +234,7 @@ def test_reach_follows_names_through_packages_and_not_what_a_registry_names():
     assert {"data", "data.store", "data.core"} <= loaded and not {"data.isic2016", "data.lesions"} & loaded
     assert "models.munet" not in reached("from seglib.models import build_model\n")
     assert "models.munet" in reached("from seglib.models import MODELS\n")
+    assert {"explore", "explore.samples"} <= reached("from seglib import explore\nexplore.predictions(1, 2)\n")
     names = reach.names("from seglib import words as w\nw.of_claims(1)\n")
     assert ("seglib.params", "reported") in names and ("seglib.runs", "families") not in names
 
