@@ -159,6 +159,17 @@ def test_a_touched_file_is_read_again_and_changes_nothing(on_photographs):
     assert check.remembered(study) == found
 
 
+def test_a_report_on_files_executes_again_for_other_bytes_and_not_for_other_times(on_photographs, executed):
+    study, folder, _ = on_photographs
+    report.make(study)
+    os.utime(folder / "images" / "03.bmp", (1, 1))
+    report.make(study)
+    assert len(executed) == 1
+    Image.new("RGB", (40, 40)).save(folder / "images" / "03.bmp")
+    report.make(study)
+    assert len(executed) == 2
+
+
 def test_other_bytes_of_the_same_size_under_the_old_time_are_noticed(on_photographs):
     study, folder, found = on_photographs
     file = folder / "images" / "03.bmp"
