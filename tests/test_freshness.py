@@ -263,9 +263,9 @@ def test_what_notebooks_read_of_each_other_and_of_the_reports_is_known():
 def test_a_second_report_executes_and_writes_nothing_and_force_executes(own_study, executed):
     (own_study / "01_dataset_exploration.yaml").write_text(TINY)
     index = report.make(params.read("own"))
-    before = {file: file.stat().st_mtime_ns for file in paths.outputs().rglob("*") if file.is_file()}
+    before = {file: file.stat().st_mtime_ns for file in paths.outputs().glob("[!.]*/**/*") if file.is_file()}
     assert report.make(params.read("own")) == index and executed == ["01_dataset_exploration"]
-    assert {file: file.stat().st_mtime_ns for file in paths.outputs().rglob("*") if file.is_file()} == before
+    assert {file: file.stat().st_mtime_ns for file in paths.outputs().glob("[!.]*/**/*") if file.is_file()} == before
     report.make(params.read("own"), force=True)
     assert executed == ["01_dataset_exploration"] * 2
 
