@@ -15,10 +15,11 @@ from seglib.check import Found
 from seglib.params import Study
 
 ENTRY = "seglib"  # of the executed notebook's metadata
-ALWAYS = ("seglib.execute",)  # how every notebook is executed
+ALWAYS = ("seglib.notebook",)  # how every notebook is executed
 SHORT = 16  # hex digits of a digest that is only compared
 # What a notebook makes use of is read off the names that its cells come to
 REPORTED, COLOURS = ("seglib.params", "reported"), ("seglib.rows", "labels")
+RECORD = ("seglib.runs", "record")
 RECORDS = {("seglib.runs", "families"), ("seglib.runs", "recorded_by")}
 NOT_FOLLOWED = (("seglib.params", "read"),)  # checks all of a study's YAML, whatever is wanted of it
 VALUES = ("parameters", "libraries", "machine")  # parts of which a reader is told the old and the new value
@@ -54,6 +55,13 @@ def of(study: Study, notebook: str, found: Mapping[str, Found]) -> Stamp:
 def reads(study: Study, notebook: str) -> list[str]:
     """The earlier notebooks of a study whose records a notebook reads."""
     return [name for name in study.notebooks if name < notebook] if RECORDS & _names(_code(notebook)) else []
+
+
+def needs(study: Study, notebook: str) -> list[str]:
+    """The earlier notebooks whose runs a notebook shows instead of its own: that record runs, of one without data."""
+    if "dataset" in study.notebooks[notebook]:
+        return []
+    return [name for name in reads(study, notebook) if RECORD in _names(_code(name))]
 
 
 def recorded(study: Study, notebook: str) -> str:

@@ -54,7 +54,7 @@ def executed(monkeypatch):
     def start(notebook, target, values, events):
         seen.append(notebook)
         target.write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
-        return ""
+        return report.execute.Outcome()
 
     monkeypatch.setattr(report.execute, "start", start)
     return seen

@@ -1,5 +1,6 @@
 """Commands on a whole study: check, data, report, why."""
 
+import os
 import sys
 
 from seglib import params
@@ -17,6 +18,7 @@ def add(commands) -> None:
             command.add_argument(
                 "--force", action="store_true", help="execute every notebook anew; runs come from the store as they are"
             )
+            command.add_argument("--with-parent", action="store_true", help="end soon after what started it, as make")
 
 
 def check(arguments) -> None:
@@ -30,9 +32,11 @@ def check(arguments) -> None:
 
 def make_report(arguments) -> int:
     """Runs a study's notebooks and writes its pages; `all` takes every study whose data are here."""
-    from seglib import report
+    from seglib import interruption, report
 
-    report.end_on_sigterm()
+    interruption.unwind_on_signals()
+    if arguments.with_parent:
+        interruption.end_with(os.getppid())
     if arguments.study != "all":
         print(f"report: {address(report.make(params.read(arguments.study, arguments.set), arguments.force))}")
         return 0
