@@ -3,6 +3,7 @@
 
 STUDY ?= demo
 SET ?=
+FORCE ?=
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ export SET # reaches the shell as it is, quotes and all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup report plan verify check data test test-all lint audit lab bench lock clean
+.PHONY: help setup report plan verify why check data test test-all lint audit lab bench lock clean
 
 help: ## show this list
 	@echo "make report                     run the demo study: outputs/demo/index.html"
@@ -22,8 +23,11 @@ help: ## show this list
 
 setup: $(READY) ## set up .venv and the ImageNet weights (the other commands do it by themselves)
 
-report: $(READY) ## run a study's notebooks and render its pages
-	@$(BIN)/seglib report $(STUDY) --set "$$SET"
+report: $(READY) ## run a study's notebooks and render its pages; FORCE=1 executes even unchanged notebooks (runs are kept)
+	@exec $(BIN)/seglib report $(STUDY) --set "$$SET" --with-parent $(if $(filter-out 0,$(FORCE)),--force)
+
+why: $(READY) ## tell for each notebook and run of a study whether it would be done, and what has changed
+	@$(BIN)/seglib why $(STUDY) --set "$$SET"
 
 check: $(READY) ## check a study's parameters, data and weights; run nothing
 	@$(BIN)/seglib check $(STUDY) --set "$$SET"

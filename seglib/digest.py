@@ -1,14 +1,18 @@
 """Fingerprints: of values, of files, and of the part of seglib's code that a result really depends on."""
 
 import ast
+import functools
 import hashlib
-import importlib.util
 import json
+import os
+import sys
 from collections.abc import Iterable
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 # Registries name everything; a run depends on the entry it uses, which is followed from there instead.
 REGISTRIES = {"seglib", "seglib.data", "seglib.losses", "seglib.models"}
+LEFT_OUT = REGISTRIES | {__name__}  # what is computed here is in the key by its value
 
 
 def of_value(value: object) -> str:
@@ -29,51 +33,111 @@ def of_code(modules: Iterable[str]) -> str:
     Comments, docstrings and layout do not count. A module of one's own is followed to the modules beside and below
     it; libraries are not read: the versions that matter are in the key or recorded beside the run.
     """
-    todo, trees = sorted(set(modules)), {}
+    return of_value({name: of_module(name) for name in used_by(modules)})
+
+
+def used_by(modules: Iterable[str]) -> list[str]:
+    """These modules and all that they import, as `of_code` follows them, by name.
+
+    Raises: ValueError for one that is not there.
+    """
+    todo, seen = sorted(set(modules)), set()
     while todo:
         name = todo.pop()
-        if name in trees or name in REGISTRIES:
-            continue
-        file = _file(name)
-        if file is None:
-            raise ValueError(f"module '{name}' not found; run where it can be imported")
-        tree = _bare_tree(file)
-        trees[name] = ast.dump(tree)
-        todo += sorted(i for i in _imports(tree, name) if _is_followed(i, file.parent))
-    return of_value(trees)
+        if name not in seen | LEFT_OUT:
+            seen.add(name)
+            folder = source_of(name).parent
+            todo += [other for other in _imports(_text(name), name) if is_followed(other, folder)]
+    return sorted(seen)
 
 
-def _bare_tree(file: Path) -> ast.Module:
-    """A file's syntax tree without docstrings."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+def of_module(name: str) -> str:
+    """sha256 of a module's syntax tree, without docstrings."""
+    return _of_tree(_text(name))
+
+
+def bare_tree(name: str) -> ast.Module:
+    """A module's syntax tree without docstrings; not to be changed."""
+    return _bare_tree(_text(name))
+
+
+def _text(name: str) -> str:
+    return source_of(name).read_text(encoding="utf-8")
+
+
+def source_of(name: str) -> Path:
+    """The source file of a module.
+
+    Raises: ValueError if there is none.
+    """
+    file = find(name)
+    if file is None:
+        raise ValueError(f"module '{name}' not found; run where it can be imported")
+    return file
+
+
+@functools.lru_cache(maxsize=512)
+def _bare_tree(source: str) -> ast.Module:
+    """The tree of this very text, parsed once per process."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+        kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     return tree
 
 
-def _imports(tree: ast.Module, name: str) -> set[str]:
-    """What a tree imports, also inside functions: modules, and names that may be modules."""
+@functools.lru_cache(maxsize=512)
+def _of_tree(source: str) -> str:
+    return of_value(_plain(_bare_tree(source)))
+
+
+def _plain(node: object) -> object:
+    """A syntax tree as lists and texts, without what is empty, so that it is the same under every Python: 3.12 gave
+    functions an (empty) field more, and since 3.13 `ast.dump` leaves out what is empty."""
+    if isinstance(node, ast.AST):
+        fields = [[name, _plain(value)] for name, value in ast.iter_fields(node) if value is not None and value != []]
+        return [type(node).__name__, *fields]
+    return [_plain(part) for part in node] if isinstance(node, list) else repr(node)
+
+
+@functools.lru_cache(maxsize=512)
+def _imports(source: str, name: str) -> list[str]:
+    """What a module imports, also inside functions: modules, and names that may be modules."""
     found = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(_bare_tree(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parent = ".".join([*name.split(".")[: -node.level], node.module or ""]) if node.level else node.module
-            found |= {parent.strip("."), *(f"{parent}.{alias.name}".strip(".") for alias in node.names)}
-    return found - {""}
+            found |= {origin(node, name), *(f"{origin(node, name)}.{alias.name}" for alias in node.names)}
+    return sorted(found - {""})
 
 
-def _is_followed(name: str, folder: Path) -> bool:
+def origin(node: ast.ImportFrom, name: str) -> str:
+    """The module that an import in module `name` takes from."""
+    outer = name.split(".")[: -node.level] if node.level else []
+    return ".".join([*outer, *([node.module] if node.module else [])])
+
+
+def is_followed(name: str, folder: Path) -> bool:
     """Whether a module is seglib's, or lies in the folder of the one that imports it or below."""
-    file = _file(name)
+    file = find(name)
     return file is not None and (name.split(".")[0] == "seglib" or file.is_relative_to(folder))
 
 
-def _file(name: str) -> Path | None:
-    """The source file of a module; None if there is no such module, or none in Python."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ModuleNotFoundError, ValueError):  # seglib.paths.ROOT: its parent is not a package
+def find(name: str) -> Path | None:
+    """The source file of a module, looked for without importing anything; None if there is none in Python."""
+    top, *rest = name.split(".")
+    # not importlib.util.find_spec, which asks whatever import hooks there are
+    spec = getattr(sys.modules.get(top), "__spec__", None) or _spec(top, tuple(sys.path))
+    if spec is None:
         return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    stems = [os.path.join(folder, *rest) for folder in spec.submodule_search_locations or ()]
+    files = [os.path.join(stem, "__init__.py") for stem in stems] + [f"{stem}.py" for stem in stems]
+    files = files if rest else [spec.origin]
+    return next((Path(file) for file in files if file and file.endswith(".py") and os.path.isfile(file)), None)
+
+
+@functools.lru_cache(maxsize=512)
+def _spec(top: str, path: tuple[str, ...]) -> ModuleSpec | None:
+    return PathFinder.find_spec(top, list(path))

@@ -111,16 +111,21 @@ def inputs(config: Config) -> dict:
     }
     fields = {name: value for name, value in dataclasses.asdict(config).items() if not idle.get(name)}
     before = start(config)
-    parts = [type(source).__module__, models.module_of(config.model), *modules_of(config.loss)]
     return {
         "format": runs.FORMAT,
         "config": fields,
         "data": source.fingerprint(),
         "weights": weights.identity(config.weights),
         "start_from": runs.key_of(inputs(before)) if isinstance(before, Config) else before,
-        "code": digest.of_code(["seglib.train", *parts]),
+        "code": digest.of_code(modules(config)),
         "torch": ".".join(torch.__version__.split(".")[:2]),
     }
+
+
+def modules(config: Config) -> list[str]:
+    """The modules that a run of this config starts from; `digest.of_code` follows them."""
+    parts = [data.kind(config).__module__, models.module_of(config.model), *modules_of(config.loss)]
+    return ["seglib.train", *parts]
 
 
 def start(config: Config) -> Config | str:

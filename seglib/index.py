@@ -1,21 +1,20 @@
 """The index pages: of one study, what it asks, found and holds; and of all studies."""
 
-import fcntl
 import functools
 import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from seglib import atomic, params, paths, runs, runtime, site
+from seglib import atomic, locks, params, paths, runs
+from seglib.locks import CLOCK
 from seglib.params import Study
 
 DONE, FAILED, STALE, RUNNING, NOT_RUN = "done", "failed", "stale", "running", "not run"
 STATE = "report.json"  # what outputs/index.html knows of a study
-FORMAT = 1  # of that; raise it with whatever changes its keys
-CLOCK = "%Y-%m-%d %H:%M UTC"
+FORMAT = 2  # of that; raise it with whatever changes its keys
 
 
 @dataclass
@@ -42,22 +41,26 @@ class Page:
         return _heading(self.notebook)[1]
 
 
-def write(study: Study, pages: Mapping[str, Page], whole: bool = True) -> Path:
+def write(study: Study, pages: Mapping[str, Page], whole: bool = True, problem: str = "") -> Path:
     """Writes a study's index, and that of all studies, from the pages as they are now.
 
-    Args: whole — write the pages that compare two models, too: the report is at its end.
+    Args: whole — write the pages that compare two models, too: the report is at its end; problem — why the report
+        failed although no notebook did.
     """
+    from seglib import runtime, site  # torch and jinja2, which a look at what is unchanged does without
+
     folder = paths.report(study.folder_name)
     for page in pages.values():
         page.links = _links(folder, page)
     about, found = params.about(study.name), result(study, pages, whole)
-    status = _status(pages)
+    status = FAILED if problem else _status(pages)
     if found:
         content = found["leaderboard"].to_csv(index_label="model", lineterminator="\n")
         atomic.write(folder / "tables" / "leaderboard.csv", content)
     state = {
         "format": FORMAT, "title": about["title"], "question": about["question"], "study": study.name,
-        "folder": study.folder_name, "overrides": study.overrides, "status": status,
+        "folder": study.folder_name, "overrides": study.overrides, "status": status, "problem": problem,
+        "pages": [asdict(page) for page in pages.values()],
         "done": sum(p.status == DONE for p in pages.values()), "notebooks": len(pages),
         "seconds": sum(p.seconds or 0 for p in pages.values()),
         "written": time.strftime(CLOCK, time.gmtime()), "best": found.get("best", ""), "score": found.get("score", ""),
@@ -65,7 +68,7 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True) -> Path:
     }  # fmt: skip
     page = site.render(
         "study.html.j2", state=state, pages=list(pages.values()), result=found, machine=runtime.describe(),
-        whole=_whole_pdf(folder), command=_command(study.name, study.overrides),
+        whole=_whole_pdf(folder) if status == DONE else "", command=_command(study.name, study.overrides),
     )  # fmt: skip
     atomic.write(folder / "index.html", page)
     atomic.write(folder / STATE, json.dumps(state, indent=1, ensure_ascii=False) + "\n")
@@ -73,11 +76,32 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True) -> Path:
     return folder / "index.html"
 
 
+def known(folder: str) -> dict[str, Page]:
+    """The pages of a report as its index last showed them; none if there is no report, or one of an older version."""
+    state = _state(folder)
+    return {page["notebook"]: Page(**page) for page in state["pages"]} if state.get("format") == FORMAT else {}
+
+
+def _state(folder: str) -> dict:
+    try:
+        return json.loads((paths.report(folder) / STATE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def running() -> list[Study]:
+    """The studies whose reports say that they are being made, which is true of those whose lock is held."""
+    states = [_state(file.parent.name) for file in sorted(paths.outputs().glob(f"*/{STATE}"))]
+    states = [state for state in states if state.get("format") == FORMAT and state["status"] == RUNNING]
+    return [Study(s["study"], {page["notebook"]: {} for page in s["pages"]}, s["overrides"]) for s in states]
+
+
 def write_all() -> Path:
     """Writes outputs/index.html: every report there is, and the studies that have none."""
+    from seglib import runtime, site
+
     file = paths.outputs() / "index.html"
-    with open(paths.outputs() / ".index.lock", "w") as lock:  # two reports may end at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locks.held(paths.outputs() / ".locks" / "index"):  # two reports may end at once
         states = sorted(_states(), key=lambda state: (bool(state["overrides"]), state["folder"]))
         made = {state["folder"] for state in states}
         missing = [
@@ -92,8 +116,7 @@ def _states() -> list[dict]:
     """What each report of outputs/ says of itself; of one by an older version, that it does not."""
     found = []
     for page in paths.outputs().glob("*/index.html"):
-        folder, file = page.parent.name, page.parent / STATE
-        state = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        folder, state = page.parent.name, _state(page.parent.name)
         if state.get("format") == FORMAT:
             found.append(state)
         elif state or list(page.parent.glob("[0-9][0-9]_*.ipynb")):

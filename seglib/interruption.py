@@ -1,10 +1,17 @@
-"""Ctrl-C and SIGTERM during a training: they wait for the end of a step, so that what was done is saved."""
+"""Ctrl-C and SIGTERM: a training keeps them until the end of a step, so that what was done is saved.
+
+A report unwinds at once: it ends the notebook that runs, and says so.
+"""
 
 import os
 import signal
+import sys
 import threading
+import time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ENDINGS = (*SIGNALS, signal.SIGHUP)
+SAME_SECONDS = 1.0  # make hands on what its process group got as well: within this, a second signal is the first again
 
 
 class Interruption:
@@ -37,3 +44,43 @@ class Interruption:
         if self.number is not None:
             self.obey()
         self.number = number
+
+
+def unwind_on_signals() -> None:
+    """Makes Ctrl-C, SIGTERM and a closed terminal unwind this program, so that it can end what it started and say so.
+
+    A signal that was ignored when the program started stays so (`nohup`, a job in the background).
+    """
+    first = [-SAME_SECONDS]
+
+    def unwind(number: int, frame) -> None:
+        if time.monotonic() - first[0] < SAME_SECONDS:
+            return
+        first[0] = time.monotonic()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    for number in ENDINGS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, unwind)
+
+
+def name(error: BaseException) -> str:
+    """What an exception that unwound the program came from: `Ctrl-C`, SIGTERM; nothing if it is no such exception."""
+    if isinstance(error, KeyboardInterrupt):
+        return "Ctrl-C"
+    if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
+        return signal.Signals(error.code - 128).name
+    return ""
+
+
+def end_with(parent: int, poll_seconds: float = 0.5) -> None:
+    """Ends this process by SIGTERM soon after its parent (a process id) is gone, however that one ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(poll_seconds)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

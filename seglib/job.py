@@ -1,5 +1,6 @@
 """One run carried out: trained, watched, saved on the way, gone on with after a crash, its cost told."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -42,7 +43,8 @@ def carry_out(
             job.tell("finish")
             checkpoint.remove(runs.folder(key))
         except Exception as error:
-            job.tell("failed", error=f"{type(error).__name__}: {error}")
+            with contextlib.suppress(OSError):  # on a full disk, the error that says so is the one to be told
+                job.tell("failed", error=f"{type(error).__name__}: {error}")
             raise
         finally:
             job.progress.finish()
@@ -75,9 +77,11 @@ class Job:
     def pulse(self) -> None:
         """Saves if it is time, and stops if that is asked for."""
         if self.interruption.number is not None:
-            self.save()
-            self.tell("interrupted", signal=int(self.interruption.number))
-            self.interruption.obey()
+            try:
+                self.save()
+                self.tell("interrupted", signal=int(self.interruption.number))
+            finally:  # also where nothing can be saved
+                self.interruption.obey()
         if time.monotonic() - self.saved > self.wait:
             self.save()
         self.progress.step(self.training.epoch, self.training.step, self.training.steps)

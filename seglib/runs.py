@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import fcntl
 import functools
 import io
 import json
@@ -12,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seglib import atomic, digest, paths, seal
+from seglib import atomic, digest, locks, paths, progress, seal
 from seglib.config import Config, from_mapping
 
 KEY_LENGTH = 16  # hex digits
@@ -130,11 +129,11 @@ def finished() -> list[Run]:
 
 @contextlib.contextmanager
 def lock(key: str):
-    """Holds a key for this process alone; waits while another has it. The system frees it if the holder dies."""
-    file = paths.runs() / ".locks" / key
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    """Holds a key for this process alone; waits while another has it, and says so where progress is shown."""
+    tell = progress.Progress(key, 0).tell
+    with locks.held(
+        paths.runs() / ".locks" / key, lambda holder: tell(f"run {key} is being trained by {holder}" if holder else "")
+    ):
         yield
 
 

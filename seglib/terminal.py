@@ -41,13 +41,19 @@ class Terminal:
                 self._clear()
 
     def finished(self, title: str, seconds: float, error: str) -> None:
-        self._print(
-            f"{self._head(title)} {f'FAILED after {clock(seconds)}: {error}' if error else f'done in {clock(seconds)}'}"
-        )
+        how = f"FAILED after {clock(seconds)}: {error}" if error else f"done in {clock(seconds)}"
+        self._print(f"{self._head(title)} {how}")
 
     def unchanged(self, title: str) -> None:
         self.number += 1
         self._print(f"{self._head(title)} unchanged")
+
+    def say(self, text: str) -> None:
+        self._print(text)
+
+    def skipped(self, title: str, reason: str) -> None:
+        self.number += 1
+        self._print(f"{self._head(title)} skipped: {reason}")
 
     def _head(self, title: str) -> str:
         return f"[{self.number}/{self.notebooks}] {title:<26}"
@@ -56,8 +62,7 @@ class Terminal:
         if not self.live:
             self._print(f"{self._head(title)} started")
         while not stop.wait(REFRESH if self.live else REPEAT):
-            lines = events.read_text(encoding="utf-8").splitlines()
-            text = f"{self._head(title)} {clock(time.monotonic() - started)} {json.loads(lines[-1]) if lines else ''}"
+            text = f"{self._head(title)} {clock(time.monotonic() - started)} {_last(events)}"
             if self.live:
                 self._clear()
                 print(text[: _columns()], end="\r", file=self.stream, flush=True)
@@ -70,6 +75,13 @@ class Terminal:
 
     def _print(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
+
+
+def _last(events: Path) -> str:
+    """The last line of progress; nothing while it is being written."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return json.loads(events.read_text(encoding="utf-8").splitlines()[-1])
+    return ""
 
 
 def _columns() -> int:

@@ -17,6 +17,8 @@ import torch
 from seglib import (
     cli,
     data,
+    digest,
+    execute,
     headline,
     index,
     pairwise,
@@ -96,10 +98,10 @@ def executed(monkeypatch):
                 raise self.error
             empty = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
             target.write_text(json.dumps(empty))
-            return self.error
+            return execute.Outcome(self.error)
 
     stub = Executed()
-    monkeypatch.setattr(report, "_execute", stub)
+    monkeypatch.setattr(execute, "start", stub)
     return stub
 
 
@@ -240,7 +242,7 @@ def test_beside_a_failed_notebook_its_last_finished_page_is_called_stale(own_stu
     file = paths.report("own") / "index.html"
     text = text_of(file)
     assert "✕ failed ValueError: <img" in text and "✓" not in text
-    assert "old page stale : made before a change of its parameters" in text
+    assert "old page stale : made before a change: examples: 4 → 3" in text
     links = Elements(file.read_text()).links()
     assert "01_dataset_exploration.failed.html" in links and "01_dataset_exploration.ipynb" not in links
     executed.error = ""
@@ -254,17 +256,36 @@ def test_a_stopped_report_says_where(own_study, executed):
     with pytest.raises(SystemExit):
         report.make(params.read("own"))
     text = text_of(paths.report("own") / "index.html")
-    assert "not run the report was stopped while it ran" in text and "not run the report was stopped before it" in text
+    assert "✕ failed stopped by SIGTERM (before its first cell)" in text
+    assert "– not run the report was stopped before it" in text
 
 
 def test_a_page_by_older_code_is_stale_and_says_why(own_study, executed, monkeypatch):
     report.make(params.read("own"))
-    monkeypatch.setattr(report, "_code_digest", lambda: "other")
-    executed.error = SystemExit(1)
+    monkeypatch.setattr(digest, "of_module", lambda name: "other")
+    executed.error = SystemExit(143)
     with pytest.raises(SystemExit):
         report.make(params.read("own"))
     text = text_of(paths.report("own") / "index.html")
-    assert "↻ stale made before a change of seglib's code; the report was stopped while it ran" in text
+    assert "✕ failed stopped by SIGTERM" in text and re.search(
+        r"stale : made before a change: seglib\.\w+ changed; ", text
+    )
+
+
+def test_a_study_that_cannot_run_any_more_says_so_on_the_index_that_is_there(own_study, executed):
+    small = f"{TINY.format(1)}weights: none\nmodel: six_class_net\noverfit_epochs: 0\n"
+    small += "encoder: fine_tune\nrates: []\ntoggles: {{}}\ncontrol_seeds: []\ndevice: {}\n"
+    (own_study / "06_hyperparameters.yaml").write_text(small.format("cpu"))
+    report.make(params.read("own"))
+    (own_study / "06_hyperparameters.yaml").write_text(small.format("mps"))
+    with pytest.raises(ValueError, match="06_hyperparameters: "):
+        report.make(params.read("own"))
+    text = text_of(paths.report("own") / "index.html")
+    assert "✕ failed 06_hyperparameters: device: mps" in text and "✓" not in text
+    assert "↻ stale not known to be up to date; not looked at: 06_hyperparameters cannot be run" in text
+    (own_study / "06_hyperparameters.yaml").write_text(small.format("cpu"))
+    report.make(params.read("own"))
+    assert text_of(paths.report("own") / "index.html").count("✓ done") == 3  # two notebooks, and the report
 
 
 def test_all_studies_are_listed_with_what_they_found_and_those_not_run_with_their_command(study, own_study, executed):

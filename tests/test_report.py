@@ -1,4 +1,4 @@
-"""The whole chain on the smoke study: notebooks, pages, index; a second time; and when a notebook fails.
+"""The whole chain on the smoke study: notebooks, pages, index; a second time; and what is wrong before it runs.
 
 Alone: pytest tests/test_report.py
 """
@@ -6,10 +6,8 @@ Alone: pytest tests/test_report.py
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import nbformat
 import pytest
@@ -109,12 +107,33 @@ def test_saved_notebooks_hold_the_parameters_and_no_progress_lines(made):
         assert all(c.execution_count for c in saved.cells if c.cell_type == "code")
 
 
-def test_a_second_report_trains_nothing_and_executes_nothing(made):
+WITHOUT_TORCH = """
+import sys
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "torchvision", "numpy", "pandas", "matplotlib", "nbconvert", "papermill"):
+            raise AssertionError(f"{name} is imported to know that nothing is to be done")
+sys.meta_path.insert(0, Refused())
+from seglib import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_a_second_report_executes_trains_and_writes_nothing_and_does_without_torch(made):
     outputs, _ = made
-    before = {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()}
-    again = seglib("report", "smoke", outputs=outputs, SEGLIB_CACHE=str(outputs / "cache"))
-    assert again.returncode == 0 and again.stderr.count("unchanged") == len(NOTEBOOKS)
-    assert {f: f.stat().st_mtime_ns for f in (outputs / "runs").rglob("*") if f.is_file()} == before
+    before = {f: f.stat().st_mtime_ns for f in outputs.glob("[!.]*/**/*") if f.is_file()}
+    variables = os.environ | {"SEGLIB_OUTPUTS": str(outputs), "SEGLIB_CACHE": str(outputs / "cache")}
+    report, why = (
+        subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, command, "smoke"], capture_output=True, text=True, env=variables,
+            cwd=paths.ROOT,
+        )
+        for command in ("report", "why")
+    )  # fmt: skip
+    assert report.returncode == 0 and report.stderr.count("unchanged") == len(NOTEBOOKS), report.stderr
+    assert why.stdout.startswith("study smoke: 0 of 7 notebooks would be executed"), why.stdout + why.stderr
+    assert why.stdout.count(": unchanged") == len(NOTEBOOKS) + 1 and why.stdout.count("in the store") > 15
+    assert {f: f.stat().st_mtime_ns for f in outputs.glob("[!.]*/**/*") if f.is_file()} == before
 
 
 def test_a_plan_asks_for_exactly_the_runs_that_the_report_trained(made, monkeypatch):
@@ -211,83 +230,3 @@ def test_every_file_of_a_study_is_checked(own_study, name, text, message):
     (own_study / name).write_text(text)
     with pytest.raises(ValueError, match=message):
         params.read("own")
-
-
-def test_a_failing_notebook_is_called_failed_and_what_came_before_stays(own_study):
-    (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
-    (own_study / "08_comparison.yaml").write_text("examples: 1\n")  # nothing is recorded: it must fail
-    with pytest.raises(RuntimeError, match="08_comparison failed: FileNotFoundError"):
-        report.make(params.read("own"))
-    folder = paths.report("own")
-    assert {f.name for f in folder.glob("*.ipynb")} == {
-        "01_dataset_exploration.ipynb",
-        "08_comparison.failed.ipynb",
-    }
-    index = (folder / "index.html").read_text()
-    assert index.count('class="status done"') == 1 and index.count('class="status failed"') == 2  # and the report's
-    assert "FileNotFoundError" in (folder / "08_comparison.failed.html").read_text()
-
-
-def kernels_under(pid):
-    """Process ids of the Jupyter kernels among a process' descendants."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [(int(a), int(b), rest) for a, b, rest in (line.split(None, 2) for line in listed.splitlines())]
-    family = {pid}
-    while more := {child for child, parent, _ in rows if parent in family} - family:
-        family |= more
-    return [child for child, _, command in rows if child in family and "ipykernel_launcher" in command]
-
-
-def is_alive(pid):
-    return subprocess.run(["ps", "-p", str(pid)], capture_output=True).returncode == 0
-
-
-@pytest.fixture
-def running(tmp_path):
-    """A report of the smoke study whose first kernel is up: (process, kernel)."""
-    variables = os.environ | {"SEGLIB_OUTPUTS": str(tmp_path)}
-    command = [sys.executable, "-m", "seglib.cli", "report", "smoke"]
-    process = subprocess.Popen(
-        command, env=variables, cwd=paths.ROOT, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
-    )  # fmt: skip
-    deadline = time.monotonic() + 90
-    while not (kernels := kernels_under(process.pid)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(1)
-    yield process, kernels[0]
-    process.kill()
-
-
-def wait_until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return condition()
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_stopped_report_ends_its_kernel_and_leaves_nothing_that_looks_finished(running, tmp_path, number, status):
-    process, kernel = running
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == status and "Traceback" not in errors, errors
-    assert wait_until(lambda: not is_alive(kernel))
-    assert not (tmp_path / "smoke" / "01_dataset_exploration.ipynb").exists()
-
-
-def test_a_killed_report_takes_its_kernel_with_it(running):
-    process, kernel = running
-    process.kill()
-    process.wait()
-    assert wait_until(lambda: not is_alive(kernel))
-
-
-def test_a_killed_kernel_is_a_failed_notebook(running, tmp_path):
-    process, kernel = running
-    os.kill(kernel, signal.SIGKILL)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert re.search("01_dataset_exploration +FAILED", errors) and "Traceback" not in errors
-    assert {f.name for f in (tmp_path / "smoke").glob("*.ipynb")} == {"01_dataset_exploration.failed.ipynb"}
-    assert 'class="status failed"' in (tmp_path / "smoke" / "index.html").read_text()

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from seglib import audit, execute, params, paths, permitted
+from seglib import audit, notebook, params, paths, permitted
 
 CODE = [*(paths.ROOT / "seglib").rglob("*.py"), *(paths.ROOT / "bench").rglob("*.py"), *paths.NOTEBOOKS.glob("*.ipynb")]
 MODULES = {  # imports that run what they read, or that one file alone may use → that file
@@ -134,7 +134,7 @@ def test_a_notebook_from_elsewhere_is_not_executed(tmp_path, place):
         source = tmp_path / "notebooks" / source.name
         source.symlink_to(tmp_path / source.name)
     with pytest.raises(ValueError, match=r"is none of the notebooks in .*; no other is executed"):
-        execute.execute(source, tmp_path / "out.ipynb", {})
+        notebook.execute(source, tmp_path / "out.ipynb", {})
     assert not (tmp_path / "out.ipynb").exists()
 
 
@@ -162,7 +162,7 @@ def test_a_study_whose_name_leads_elsewhere_is_refused_by_all_that_read_it(tmp_p
     with pytest.raises(ValueError, match="study"):
         permitted.check_study(name)
     with pytest.raises(ValueError, match="study"):
-        execute.execute(paths.NOTEBOOKS / "01_dataset_exploration.ipynb", tmp_path / "out.ipynb", {"study": name})
+        notebook.execute(paths.NOTEBOOKS / "01_dataset_exploration.ipynb", tmp_path / "out.ipynb", {"study": name})
     monkeypatch.setattr(paths, "PARAMS", tmp_path / "params")
     folder = tmp_path / "params" / (name if "/" not in name and name.strip(".") else "plain")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
-"""Commands on a whole study: check, data, plan, report, verify."""
+"""Commands on a whole study: check, data, plan, report, verify, why."""
 
+import os
 import sys
 
 from seglib import params
@@ -8,7 +9,9 @@ from seglib.terminal import address
 
 def add(commands) -> None:
     """Adds these commands to the parser."""
-    functions = {"check": check, "data": get_data, "plan": make_plan, "report": make_report, "verify": verify}
+    functions = {
+        "check": check, "data": get_data, "plan": make_plan, "report": make_report, "verify": verify, "why": tell_why,
+    }  # fmt: skip
     for name, function in functions.items():
         command = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         command.add_argument("study", nargs="?", default="demo", help="a folder of params/ (default: demo)")
@@ -17,6 +20,11 @@ def add(commands) -> None:
         if function is verify:
             command.add_argument("--sample", default="3", help="how many to train again, or a share (default: 3)")
             command.add_argument("--all", action="store_const", const="all", dest="sample", help="train all again")
+        if function is make_report:
+            command.add_argument(
+                "--force", action="store_true", help="execute every notebook anew; runs come from the store as they are"
+            )
+            command.add_argument("--with-parent", action="store_true", help="end soon after what started it, as make")
 
 
 def check(arguments) -> None:
@@ -30,16 +38,18 @@ def check(arguments) -> None:
 
 def make_report(arguments) -> int:
     """Runs a study's notebooks and writes its pages; `all` takes every study whose data are here."""
-    from seglib import report
+    from seglib import interruption, report
 
-    report.end_on_sigterm()
+    interruption.unwind_on_signals()
+    if arguments.with_parent:
+        interruption.end_with(os.getppid())
     if arguments.study != "all":
-        print(f"report: {address(report.make(params.read(arguments.study, arguments.set)))}")
+        print(f"report: {address(report.make(params.read(arguments.study, arguments.set), arguments.force))}")
         return 0
     failures = {}
     for name in params.studies():
         try:
-            print(f"report of {name}: {address(report.make(params.read(name, arguments.set)))}")
+            print(f"report of {name}: {address(report.make(params.read(name, arguments.set), arguments.force))}")
         except (ValueError, OSError, RuntimeError) as error:
             failures[name] = error
     for name, error in failures.items():
@@ -57,14 +67,22 @@ def make_plan(arguments) -> None:
 
 def verify(arguments) -> int:
     """Trains a sample of a study's recorded runs again, beside the store, and compares; writes nothing there."""
-    from seglib import report, verify
+    from seglib import interruption, verify
 
-    report.end_on_sigterm()
+    interruption.unwind_on_signals()
     wanted = params.read(arguments.study, arguments.set)
     verdicts = list(verify.study(wanted, arguments.sample, tell=lambda text: print(text, file=sys.stderr)))
     print(verify.table(verdicts))
     print(verify.summary(verdicts))
     return int(not verify.is_right(verdicts))
+
+
+def tell_why(arguments) -> None:
+    """Says of each notebook and run of a study whether a report would do it, and what has changed since it was done."""
+    from seglib import why
+
+    for line in why.lines(params.read(arguments.study, arguments.set)):
+        print(line)
 
 
 def get_data(arguments) -> None:

@@ -63,7 +63,7 @@ def build_loss(spec: str | Mapping[str, float], *, task: str, num_classes: int, 
 
 def modules_of(spec: str | Mapping[str, float]) -> list[str]:
     """The modules whose code a spec depends on: those of its losses and of their sum."""
-    losses = {(own(name) if ":" in name else LOSSES[name]).__module__ for name in _weights(spec)}
+    losses = {_function(name).__module__ for name in _weights(spec)}
     return [Loss.__module__, *sorted(losses)]
 
 
@@ -88,12 +88,12 @@ def _check_num_classes(num_classes: int, task: str) -> None:
         raise ValueError(f"num_classes is {num_classes}, expected {words} for task {task}")
 
 
-def _function(name: str, task: str) -> Callable[..., torch.Tensor]:
-    """The function that a name in a spec stands for."""
+def _function(name: str, task: str = "") -> Callable[..., torch.Tensor]:
+    """The function that a name in a spec stands for; if a task is given, one that goes with it."""
     if ":" in name:
         return own(name)
     if name not in LOSSES:
         raise ValueError(names.unknown("loss", name, LOSSES))
-    if name not in TASKS[task]:
+    if task and name not in TASKS[task]:
         raise ValueError(f"loss {name} does not go with task {task}; what goes: {', '.join(TASKS[task])}")
     return LOSSES[name]

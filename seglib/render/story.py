@@ -124,7 +124,7 @@ def read(notebook: NotebookNode) -> Story:
     story.parameters = _parameters(notebook)
     run = notebook.metadata.get("papermill", {})
     story.executed = datetime.fromisoformat(run["end_time"]) if run.get("end_time") else None
-    story.seconds = run.get("duration")
+    story.seconds = notebook.metadata.get("seglib", {}).get("seconds", run.get("duration"))
     return story
 
 
