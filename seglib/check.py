@@ -30,55 +30,57 @@ def study(wanted: Study, notebooks: Collection[str] | None = None) -> dict[str, 
     """Decodes each notebook's data and builds its models once, so that what is wrong is said before anything runs.
 
     Args: notebooks — those that are checked, else all.
-    Returns: notebook → what its results depend on, for the notebooks that have data of their own.
+    Returns: notebook → what its results depend on, for the notebooks that have data or checkpoints of their own.
     """
     found, checked = {}, set()
-    for notebook, values in wanted.notebooks.items():
-        if "dataset" in values and (notebooks is None or notebook in notebooks):
-            try:
-                found[notebook] = _notebook(values, checked)
-            except FileNotFoundError as error:
-                raise FileNotFoundError(f"{notebook}: {error}") from error
-            except ValueError as error:  # not its own kind: a UnicodeDecodeError, say, cannot be made from a text
-                raise ValueError(f"{notebook}: {error}") from error
+    for notebook in concerned(wanted) if notebooks is None else notebooks:
+        try:
+            found[notebook] = _notebook(wanted.notebooks[notebook], checked)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{notebook}: {error}") from error
+        except ValueError as error:  # not its own kind: a UnicodeDecodeError, say, cannot be made from a text
+            raise ValueError(f"{notebook}: {error}") from error
     return found
+
+
+def concerned(wanted: Study) -> list[str]:
+    """The notebooks with data or checkpoints of their own; the others show what these recorded."""
+    return [notebook for notebook, values in wanted.notebooks.items() if {"dataset", "checkpoints"} & values.keys()]
 
 
 def remembered(wanted: Study) -> dict[str, Found]:
     """What earlier checks found, for the notebooks for which every sign of it holds; without torch."""
-    known = {notebook: _remembered(values) for notebook, values in wanted.notebooks.items() if "dataset" in values}
+    known = {notebook: _remembered(wanted.notebooks[notebook]) for notebook in concerned(wanted)}
     return {notebook: found for notebook, found in known.items() if found is not None}
 
 
 def _notebook(values: Mapping, checked: set[str]) -> Found:
     """Args: checked — digests of the runs that need no second check; these are added."""
-    from seglib import data, experiment, params, rows
+    from seglib import params, rows
 
     configs = rows.of(values)
-    signs = witness.of_files(_files(list(configs.values()) or [params.to_config(values)]))  # before all is read
-    if configs:
-        inputs = {label: experiment.inputs(experiment.resolve(row)) for label, row in configs.items()}
-        for label, row in configs.items():
-            if (key := digest.of_value(inputs[label])) not in checked:
-                experiment.check(row)
-                checked.add(key)
-        found = _found(configs, inputs)
-    else:
-        config = params.to_config(values)
-        found = Found({config.dataset: [data.load(config).fingerprint]}, modules=[data.kind(config).__module__])
+    own = "dataset" in values
+    files = _files(list(configs.values()) or [params.to_config(values)]) if own else _folders(values["checkpoints"])
+    signs = witness.of_files(files)  # before all is read
+    found = _of_runs(configs, checked) if configs else _of_data(values) if own else _of_checkpoints(values)
     content = {"files": signs, "places": _places(signs), "code": _code(found), "found": asdict(found)}
     atomic.write(_memory(values), json.dumps(content, indent=1) + "\n")
     return found
 
 
-def _found(configs: Mapping, inputs: Mapping[str, Mapping]) -> Found:
-    from seglib import rows
+def _of_runs(configs: Mapping, checked: set[str]) -> Found:
+    from seglib import experiment, rows
     from seglib.plots import style
 
     def several(pairs) -> dict[str, list]:
         pairs = list(pairs)
         return {name: sorted({value for other, value in pairs if other == name}) for name, _ in pairs}
 
+    inputs = {label: experiment.inputs(experiment.resolve(row)) for label, row in configs.items()}
+    for label, row in configs.items():
+        if (key := digest.of_value(inputs[label])) not in checked:
+            experiment.check(row)
+            checked.add(key)
     return Found(
         several((row.dataset, inputs[label]["data"]) for label, row in configs.items()),
         several((row.weights, inputs[label]["weights"]) for label, row in configs.items() if row.weights != "none"),
@@ -86,6 +88,23 @@ def _found(configs: Mapping, inputs: Mapping[str, Mapping]) -> Found:
         sorted({module for row in configs.values() for module in _modules(row)}),
         {label: [style.network_and_row(label)[0], rows.FAULT in label] for label in configs},
     )
+
+
+def _of_data(values: Mapping) -> Found:
+    from seglib import data, params
+
+    config = params.to_config(values)
+    return Found({config.dataset: [data.load(config).fingerprint]}, modules=[data.kind(config).__module__])
+
+
+def _of_checkpoints(values: Mapping) -> Found:
+    from seglib import runtime
+    from seglib.sam import checkpoints, comparison
+
+    comparison.check(values)
+    here = checkpoints.at_hand(values["checkpoints"])
+    machine = {"device": [runtime.device(values["device"]).type]} if here else {}
+    return Found(weights={name: [identity] for name, identity in here.items()}, machine=machine)
 
 
 def _modules(config) -> set[str]:
@@ -107,6 +126,14 @@ def _files(configs: Collection) -> set[Path]:
         if not source.generated:  # one that does not say where it lies is somewhere below the root
             found |= {getattr(source, "root", paths.data()), paths.PARAMS / config.data_folder / "classes.yaml"}
     return found
+
+
+def _folders(wanted: Collection[str]) -> set[Path]:
+    """Where these checkpoints of SAM are looked for; in Hugging Face's cache with what names the newest commit."""
+    from seglib.sam import checkpoints
+
+    places = [place for name in wanted for place in checkpoints.places(name)]
+    return {place.parents[1] if place.parent.name == "snapshots" else place for place in places}
 
 
 def _memory(values: Mapping) -> Path:

@@ -85,7 +85,7 @@ def look(study: Study, force: bool = False) -> Freshness:
     Raises: ValueError or FileNotFoundError for what cannot work.
     """
     found = check.remembered(study)
-    unknown = [name for name, values in study.notebooks.items() if "dataset" in values and name not in found]
+    unknown = [name for name in check.concerned(study) if name not in found]
     return Freshness(study, found | (check.study(study, unknown) if unknown else {}), force)
 
 

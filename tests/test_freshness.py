@@ -184,6 +184,21 @@ def test_other_bytes_of_the_same_size_under_the_old_time_are_noticed(on_photogra
     assert lines == ["the data of folder changed"]
 
 
+def test_a_checkpoint_of_sam_that_came_since_is_noticed_and_nothing_else_of_its_folder_counts(own_study, tmp_path):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
+        (folder / name).write_text("{}")
+    (own_study / "07_sam_comparison.yaml").write_text(f"checkpoints: [{folder}]\n")
+    study = params.read("own")
+    first = check.study(study)
+    assert check.remembered(study) == first and first["07_sam_comparison"].weights.keys() == {str(folder)}
+    (folder / "notes.txt").write_text("x")
+    assert check.remembered(study) == {} and check.study(study) == first
+    (folder / "model.safetensors").write_text("[]")
+    assert check.remembered(study) == {} and check.study(study) != first
+
+
 @pytest.mark.parametrize("name", ["images/99.txt", "images/.hidden", "notes.md"])
 def test_a_file_more_is_looked_at_and_counts_only_if_it_is_an_image(on_photographs, name):
     study, folder, found = on_photographs

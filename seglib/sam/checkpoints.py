@@ -55,9 +55,12 @@ def check(wanted: Iterable[str]) -> None:
 def find(name: str) -> Path | None:
     """The folder of a checkpoint, if it is here; nothing is fetched. Raises: as `check`."""
     check([name])
-    if name not in CHECKPOINTS:
-        return _folder(name)
-    return next(filter(is_whole, [_cached(name), *_hub_snapshots(CHECKPOINTS[name])]), None)
+    return next(filter(is_whole, places(name)), None)
+
+
+def places(name: str) -> list[Path]:
+    """The folders in which a checkpoint is looked for, in turn."""
+    return [_cached(name), *_hub_snapshots(CHECKPOINTS[name])] if name in CHECKPOINTS else [_folder(name)]
 
 
 def title(name: str) -> str:
