@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-export SET # reaches the shell as it is, quotes and all
+export SET STUDY # reach the shell as they are, quotes and all
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -24,22 +24,22 @@ help: ## show this list
 setup: $(READY) ## set up .venv and the ImageNet weights (the other commands do it by themselves)
 
 report: $(READY) ## run a study's notebooks and render its pages; FORCE=1 executes even unchanged notebooks (runs are kept)
-	@exec $(BIN)/seglib report $(STUDY) --set "$$SET" --with-parent $(if $(filter-out 0,$(FORCE)),--force)
+	@exec $(BIN)/seglib report "$$STUDY" --set "$$SET" --with-parent $(if $(filter-out 0,$(FORCE)),--force)
 
 why: $(READY) ## tell for each notebook and run of a study whether it would be done, and what has changed
-	@$(BIN)/seglib why $(STUDY) --set "$$SET"
+	@$(BIN)/seglib why "$$STUDY" --set "$$SET"
 
 check: $(READY) ## check a study's parameters, data and weights; run nothing
-	@$(BIN)/seglib check $(STUDY) --set "$$SET"
+	@$(BIN)/seglib check "$$STUDY" --set "$$SET"
 
 data: $(READY) ## download, verify, unpack and check a study's data
-	@$(BIN)/seglib data $(STUDY) --set "$$SET"
+	@$(BIN)/seglib data "$$STUDY" --set "$$SET"
 
 plan: $(READY) ## tell the runs, time, disk space and memory of a study; train nothing
-	@$(BIN)/seglib plan $(STUDY) --set "$$SET"
+	@$(BIN)/seglib plan "$$STUDY" --set "$$SET"
 
 verify: $(READY) ## train a sample of a study's runs again and compare; SAMPLE=10%, SAMPLE=all
-	@$(BIN)/seglib verify $(STUDY) --set "$$SET" --sample $(or $(SAMPLE),3)
+	@$(BIN)/seglib verify "$$STUDY" --set "$$SET" --sample $(or $(SAMPLE),3)
 
 PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder # a file's tests share what it made once
 test: $(READY) ## run the tests
@@ -70,7 +70,7 @@ lock: ## renew requirements.lock from pyproject.toml (needs uv)
 	  -c requirements.lock pyproject.toml -o bench/requirements.lock
 
 clean: ## remove reports; finished runs stay
-	@find outputs -mindepth 1 -maxdepth 1 ! -name runs ! -name README.md -exec rm -rf {} +
+	@find outputs -mindepth 1 -maxdepth 1 ! -name runs ! -name .locks ! -name README.md -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -84,6 +84,10 @@ class Report:
             left.unlink()
         if made and (full := self._full()):
             raise OSError(f"{full}: {self.folder}; nothing was run")
+        if made:
+            from seglib import space  # torch, which a report that has nothing to do does without
+
+            space.check_study(self.study)
         freshness.note_rendering(self.study, finished=False)
         try:
             for notebook in waiting:

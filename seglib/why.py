@@ -52,27 +52,20 @@ def _asked(values: Mapping) -> Iterator[str]:
     """The runs that a notebook's parameters ask for, each once, and what would be done about them."""
     if "seeds" not in values:
         return
-    from seglib import divergence, experiment, rows
+    from seglib import asked, experiment
 
-    awaited = rows.of(values) if "trial_epochs" in values else {}
-    awaited = awaited.keys() - (rows.overfitted(values) | rows.rates(values) | rows.reused(values)).keys()
     stored, told = list(_stored()), set()
-    for label, row in rows.of(values).items():
-        if label in awaited:
-            yield f"  follows from what the trials find best: {label}"
+    for one in asked.of(values):
+        if (known := one.label if one.awaits else one.key) in told:
             continue
-        for seed in values["seeds"]:
-            inputs = experiment.inputs(experiment.resolve(row.with_(seed=seed)))
-            key = runs.key_of(inputs)
-            if key in told:
-                continue
-            told.add(key)
-            outcome = divergence.known(row.with_(seed=seed))
-            if outcome is None:
-                yield f"  would be trained {key}  {label}, seed {seed}{_nearest(inputs, stored)}"
-            else:
-                state = "in the store" if isinstance(outcome, runs.Run) else "known to diverge"
-                yield f"  {state} {key}  {label}, seed {seed}"
+        told.add(known)
+        what = f"{one.key}  {one.label}, seed {one.config.seed}"
+        if one.awaits:
+            yield f"  follows from what the trials find best: {one.label}"
+        elif not one.settled:
+            yield f"  would be trained {what}{_nearest(experiment.inputs(one.config), stored)}"
+        else:
+            yield f"  {'in the store' if runs.find(one.key) else 'known to diverge'} {what}"
 
 
 def _stored() -> Iterator[tuple[str, dict]]:

@@ -452,9 +452,9 @@ def test_the_modules_of_a_spec_are_this_library_s_and_those_that_define_one_s_ow
     (tmp_path / "mine_a.py").write_text("def g(logits, target): return logits.mean((1, 2, 3))\n")
     (tmp_path / "mine_b.py").write_text("from mine_a import g\ndef f(logits, target): return g(logits, target)\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert modules_of("bce") == ["seglib.losses"]
-    assert modules_of({"dice": 1.0, "mine_b:f": 1.0}) == ["seglib.losses", "mine_b"]
-    assert modules_of("mine_b:g") == ["seglib.losses", "mine_a"]
+    assert modules_of("bce") == ["seglib.losses.weighted_sum", "seglib.losses.bce"]
+    assert modules_of({"dice": 1.0, "mine_b:f": 1.0}) == ["seglib.losses.weighted_sum", "mine_b", "seglib.losses.dice"]
+    assert modules_of("mine_b:g") == ["seglib.losses.weighted_sum", "mine_a"]
 
 
 def test_one_s_own_loss_gets_the_target_as_int64(tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def test_runs_are_trained_to_the_same_bytes_beside_the_store():
         "whole": (verify.EQUAL, "5 of 5 files", "none"), "after": (verify.EQUAL, "5 of 5 files", "none")
     }  # fmt: skip
     assert verify.is_right(list(found.values())) and content() == before
-    assert all(one.now > 0 for one in found.values())
+    assert all(one.now >= 0 for one in found.values())  # of a second's tenths
 
 
 def test_one_flipped_bit_of_the_weights_under_a_new_seal_is_caught():

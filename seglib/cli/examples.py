@@ -6,7 +6,9 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
     "report": [
         ("seglib report", "the demo study: outputs/demo/index.html"),
         ("seglib report isic2016 --set 'epochs=2 seeds=[0]'", "a quick look, in a folder of its own"),
+        ("seglib report demo --force", "every notebook executed anew; its runs come from the store"),
     ],
+    "why": [("seglib why demo", "after an edit: which notebooks and runs would be done again, and what has changed?")],
     "plan": [("seglib plan isic2016", "before hours are spent: which runs, how long, how much disk and memory?")],
     "verify": [
         ("seglib verify demo", "three of its runs again, each of another kind: do they end in the same bytes?"),
