@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from seglib import data, experiment, params, rows, runs
+from seglib import data, experiment, params, rows, runs, seal
 from seglib.config import Config
 from seglib.data.core import overfitted
 
@@ -209,7 +209,7 @@ def test_families_are_kept_apart_and_the_models_come_first():
         runs.MODELS: ["a"], "trials": ["a"], "faults": ["x"],
     }  # fmt: skip
     assert list(runs.recorded("own")) == ["a"] and runs.are_recorded("own", "03_b")
-    assert json.loads((runs._record_file("own", "02_a")).read_text()) == {"trials": {"a": [run.key]}}
+    assert seal.read_signed(runs._record_file("own", "02_a")) == {"trials": {"a": [run.key]}}
 
 
 def test_a_record_of_an_older_version_is_named_and_hinders_no_other_notebook():

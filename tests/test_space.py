@@ -95,7 +95,8 @@ def test_a_study_that_does_not_fit_a_real_disk_does_not_start(small_disk, monkey
     assert not list(small_disk.iterdir())
 
 
-def test_the_decoded_arrays_are_uint8_as_counted():
+def test_the_decoded_arrays_are_uint8_as_counted(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGLIB_CACHE", str(tmp_path / "cache"))  # no other test's arrays in it
     experiment.build(PLANES)
     (folder,) = (paths.cache() / "decoded").glob("shapes-32-*")
     images, masks = (np.load(folder / f"train_{kind}.npy") for kind in ("images", "masks"))
