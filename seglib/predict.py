@@ -117,10 +117,10 @@ class _Job:
     def run(self, images: Sequence[Image], batch_size: int) -> Predictions:
         progress = Count(f"predicting with {self.predictor.run.key}", len(images), "images")
         with stream.Workers() as workers:
-            ahead = stream.AHEAD * (1 if self.way.tile else batch_size)
-            reads = workers.read(self._read, images, ahead)
+            together = stream.FINISHERS if self.way.tile else batch_size  # an image's tiles are many inputs
+            reads = workers.read(self._read, images, stream.AHEAD * (1 if self.way.tile else batch_size))
             logits = stream.forwarded(reads, self.predictor, self.way, batch_size)
-            for read, entry, problem in workers.finish(self._finish, logits):
+            for read, entry, problem in workers.finish(self._finish, logits, together):
                 self._note(read, entry, problem)
                 progress.add()
         progress.finish()

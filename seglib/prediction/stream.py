@@ -44,9 +44,10 @@ class Workers:
         """The results of some work in the order of the items, of which at most so many are begun ahead."""
         return _in_order((self.readers.submit(work, item) for item in items), ahead)
 
-    def finish(self, work: Callable[..., Result], items: Iterable[tuple]) -> Iterator[Result]:
-        """The results of finishing items, in their order; the next ones are made meanwhile."""
-        return _in_order((self.finishers.submit(work, *item) for item in items), 2 * self.finishers._max_workers)
+    def finish(self, work: Callable[..., Result], items: Iterable[tuple], ahead: int) -> Iterator[Result]:
+        """The results of finishing items, in their order. So many may wait that the next ones are made meanwhile: where
+        they come a batch at a time, all of a batch, or the model would wait for its last images."""
+        return _in_order((self.finishers.submit(work, *item) for item in items), ahead)
 
 
 def _in_order(futures: Iterator[Future], ahead: int) -> Iterator:
