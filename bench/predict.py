@@ -86,8 +86,8 @@ def measured(run: Run, scratch: Path, options) -> dict[str, list[tuple[float, fl
 
 
 def _decoded(files, side: int):
-    with stream.Workers() as workers:
-        yield from workers.read(lambda image: stream.read(image, side, Way(), lambda *_: False), files, 2 * EVAL_BATCH)
+    with stream.Workers(Way(), EVAL_BATCH) as workers:
+        yield from workers.read(lambda image: stream.read(image, side, Way(), lambda *_: False), files)
 
 
 def tell(seconds: dict[str, list[tuple[float, float]]], count: int) -> None:

@@ -116,11 +116,10 @@ class _Job:
 
     def run(self, images: Sequence[Image], batch_size: int) -> Predictions:
         progress = Count(f"predicting with {self.predictor.run.key}", len(images), "images")
-        with stream.Workers() as workers:
-            together = stream.FINISHERS if self.way.tile else batch_size  # an image's tiles are many inputs
-            reads = workers.read(self._read, images, stream.AHEAD * (1 if self.way.tile else batch_size))
+        with stream.Workers(self.way, batch_size) as workers:
+            reads = workers.read(self._read, images)
             logits = stream.forwarded(reads, self.predictor, self.way, batch_size)
-            for read, entry, problem in workers.finish(self._finish, logits, together):
+            for read, entry, problem in workers.finish(self._finish, logits):
                 self._note(read, entry, problem)
                 progress.add()
         progress.finish()

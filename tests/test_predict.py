@@ -287,9 +287,9 @@ def test_files_folders_and_patterns_name_images_once(photos, tmp_path):
 
 def test_images_are_read_a_few_ahead_and_never_all(photos):
     begun = []
-    with stream.Workers() as workers:
-        for done, _ in enumerate(workers.read(begun.append, range(200), ahead=5), start=1):
-            assert len(begun) <= done + 6
+    with stream.Workers(predictor.Way(), batch_size=3) as workers:
+        for done, _ in enumerate(workers.read(begun.append, range(200)), start=1):
+            assert len(begun) <= done + 3 * stream.AHEAD + 1
     assert len(begun) == 200
 
 

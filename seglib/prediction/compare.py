@@ -119,7 +119,7 @@ def _scored(predictor: Predictor, images: Sequence[Image], truth: Truth, way: Wa
             return each.image.name, None
         return each.image.name, scores(counts, predictor.config.task)
 
-    with stream.Workers() as workers:
-        reads = workers.read(read, images, stream.AHEAD * (1 if way.tile else batch_size))
+    with stream.Workers(way, batch_size) as workers:
+        reads = workers.read(read, images)
         found = workers.finish(finish, stream.forwarded(reads, predictor, way, batch_size))
         return {name: values for name, values in found if values is not None}

@@ -29,7 +29,15 @@ class Read(NamedTuple):
 
 
 class Workers:
-    """Threads that work beside the model: some read images, some finish masks. What fails ends all of them."""
+    """Threads that work beside the model: some read images, some finish masks. What fails ends all of them.
+
+    Args: way, batch_size — how the model takes images: a batch of them at a time, or the tiles of one. So many are
+        read ahead, and so many may wait to be finished: of a batch all, or the model would wait for its last images.
+    """
+
+    def __init__(self, way: Way, batch_size: int):
+        self.ahead = AHEAD * (1 if way.tile else batch_size)
+        self.behind = FINISHERS if way.tile else batch_size
 
     def __enter__(self) -> "Workers":
         self.readers = ThreadPoolExecutor(min(READERS, runtime.cores()), "read")
@@ -40,14 +48,13 @@ class Workers:
         for pool in (self.readers, self.finishers):
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def read(self, work: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
-        """The results of some work in the order of the items, of which at most so many are begun ahead."""
-        return _in_order((self.readers.submit(work, item) for item in items), ahead)
+    def read(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """The results of reading items, in their order."""
+        return _in_order((self.readers.submit(work, item) for item in items), self.ahead)
 
-    def finish(self, work: Callable[..., Result], items: Iterable[tuple], ahead: int) -> Iterator[Result]:
-        """The results of finishing items, in their order. So many may wait that the next ones are made meanwhile: where
-        they come a batch at a time, all of a batch, or the model would wait for its last images."""
-        return _in_order((self.finishers.submit(work, *item) for item in items), ahead)
+    def finish(self, work: Callable[..., Result], items: Iterable[tuple]) -> Iterator[Result]:
+        """The results of finishing items, in their order; the next ones are made meanwhile."""
+        return _in_order((self.finishers.submit(work, *item) for item in items), self.behind)
 
 
 def _in_order(futures: Iterator[Future], ahead: int) -> Iterator:
