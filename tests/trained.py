@@ -3,6 +3,8 @@
 import os
 from contextlib import contextmanager
 
+import pytest
+
 from seglib import experiment
 from seglib.config import Config
 
@@ -28,6 +30,19 @@ def store(folder):
     finally:
         for name, value in old.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The folder of a store that all tests of a file share."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(autouse=True)
+def one_store(own_folders, home):
+    """Makes every test of a file that takes these two fixtures use that store."""
+    with store(home):
+        yield
 
 
 def run(config):
