@@ -73,17 +73,12 @@ def best(study: str, score: str = "") -> Choice:
     Args: score — val_dice, val_iou or val_loss; else the one that chose the epochs (`select_by`), if all runs share it
         and its values can be compared, else val_dice. The test images choose nothing: a choice by them would make
         their score too good. Runs with report 5's fault (test_in_eval_mode: false) are no candidates: what they make
-        of an image depends on the others in its batch.
-    Raises: FileNotFoundError for a study without recorded runs; ValueError where these were validated on different
-        images, or have no score, or losses that cannot be compared.
+        of an image depends on the others in its batch; nor are those validated on other images than most (`alike`).
+    Raises: FileNotFoundError for a study without recorded runs; ValueError as `alike`, and where runs have no score, or
+        losses that cannot be compared.
     """
-    group = [run for seeds in runs.recorded(study).values() for run in seeds if run.config.test_in_eval_mode]
-    for field in VALIDATION:
-        if len(values := {getattr(run.config, field) for run in group}) > 1:
-            raise ValueError(
-                f"the runs of study '{study}' were validated on different images ({field} is "
-                f"{', '.join(map(str, sorted(values, key=str)))}), so that none is the best; name one by its key"
-            )
+    candidates = [run for seeds in runs.recorded(study).values() for run in seeds if run.config.test_in_eval_mode]
+    group = alike(study, candidates)
     if score == "val_loss" and not _share_a_loss(group):
         raise ValueError(
             f"the runs of study '{study}' have different losses, which rank nothing; choose by Dice or IoU"
@@ -94,7 +89,27 @@ def best(study: str, score: str = "") -> Choice:
         raise ValueError(f"no run of study '{study}' has a {score}; name one by its key")
     found = group[np.nanargmin(values) if score == "val_loss" else np.nanargmax(values)]
     why = f"the best of {study} by {score}, {validation(found, score):.4f} at epoch {found.meta['best_epoch']}, of "
-    return Choice(found, f"{why}{len({run.key for run in group})} runs (validation, not test)")
+    others = len({run.key for run in candidates} - {run.key for run in group})
+    why += f"{len({run.key for run in group})} runs (validation, not test)"
+    return Choice(found, f"{why}; {others} validated on other images are not ranked" if others else why)
+
+
+def alike(study: str, group: Sequence[Run]) -> list[Run]:
+    """The runs validated on the same images as most of these, or as all: no others can be ranked together.
+
+    Raises: ValueError if as many were validated on others, so that there are no most.
+    """
+    parts: dict[tuple, list[Run]] = {}
+    for run in group:
+        parts.setdefault(tuple(getattr(run.config, field) for field in VALIDATION), []).append(run)
+    largest, *rest = sorted(parts.values(), key=len, reverse=True) or [[]]
+    if rest and len(rest[0]) == len(largest):
+        field, *values = next(told for told in zip(VALIDATION, *parts, strict=True) if len(set(told[1:])) > 1)
+        raise ValueError(
+            f"the runs of study '{study}' were validated on different images ({field} is "
+            f"{', '.join(sorted({str(value) for value in values}))}), so that none is the best; name one by its key"
+        )
+    return largest
 
 
 def validation(run: Run, score: str) -> float:

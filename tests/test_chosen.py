@@ -104,3 +104,11 @@ def test_runs_that_were_validated_on_different_images_are_not_ranked():
     study(one=[made("aa11"), made("aa12", folds=2, fold=1)])
     with pytest.raises(ValueError, match=r"validated on different images \(folds is 0, 2\).*name one by its key"):
         chosen.run("best:mine")
+
+
+def test_the_few_that_were_validated_on_other_images_are_left_out_and_it_is_said():
+    study(one=[made("aa11", 0.6), made("aa12", 0.7, seed=1)], other=[made("aa13", 0.9, val_images=40)])
+    run, why = chosen.choose("best:mine")
+    assert run.key == "aa12" and why.endswith(
+        "of 2 runs (validation, not test); 1 validated on other images are not ranked"
+    )
