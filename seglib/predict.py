@@ -29,7 +29,7 @@ from seglib.prediction import encoding, photo, sources, stream
 from seglib.prediction.predictor import Predictor, Way
 from seglib.prediction.sources import Image
 from seglib.prediction.stream import Read
-from seglib.prediction.target import Target, alone
+from seglib.prediction.target import Target, alone, check
 from seglib.prediction.truth import Truth, scores
 from seglib.progress import Count
 from seglib.runs import Run
@@ -83,8 +83,10 @@ def predict(
     predictor = Predictor(run, device)
     names = [image.name for image in found]
     truth = Truth.of(masks, predictor.config, predictor.class_names, names) if masks is not None else None
+    same = manifest(predictor, way)
+    check(Path(target), same)  # before a lock is put into a folder that is somebody else's
     with alone(Path(target)):
-        folder = Target(Path(target), manifest(predictor, way), {**legend(predictor), **runtime.describe()})
+        folder = Target(Path(target), same, {**legend(predictor), **runtime.describe()})
         kinds = {"masks": True, "probabilities": probabilities, "overlays": overlays}
         job = _Job(predictor, way, folder, [kind for kind, asked in kinds.items() if asked], truth)
         return job.run(found, batch_size)

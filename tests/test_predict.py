@@ -246,6 +246,9 @@ def test_masks_of_another_run_other_settings_or_another_image_are_never_mixed_in
     assert (mask(out, "a.png.png") == 255).all()
     with pytest.raises(ValueError, match=r"is not empty and has no manifest.json"):
         predict(run, photos, tmp_path / "others")
+    assert [file.name for file in (tmp_path / "others").iterdir()] == ["a.png"]  # as it was
+    with pytest.raises(ValueError, match=r"a\.png is a file, expected a folder"):
+        predict(run, photos, tmp_path / "others" / "a.png")
     with pytest.raises(ValueError, match=r"lies in .*photos, where masks are to go"):
         predict(run, photos, photos)
 

@@ -182,6 +182,10 @@ def test_the_command_compares_plain_flips_and_tiles_on_the_same_images(photos, t
     assert len(found) == 88 and means["plain"] == pytest.approx(48 / 63)  # on where 2 - 3x > 0
     assert means["tiles of 48 px"] == pytest.approx(32 / 80) and means["flips both"] == pytest.approx(0.5)
     assert main(call) == 1 and "nothing to compare with plain" in capsys.readouterr().err
+    for file in masks.iterdir():
+        Image.new("L", (5, 5)).save(file)
+    call[4] = str(tmp_path / "other")
+    assert main([*call, "--flips", "both"]) == 1 and "of 22 images with a mask" in capsys.readouterr().err
 
 
 def test_every_command_has_examples_that_it_understands(capsys):

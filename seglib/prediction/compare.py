@@ -47,6 +47,7 @@ def scored(
     """Image × way: image, way, Dice, IoU, seconds (of the way, per image). Writes nothing; skips what cannot be read.
 
     Args: as for `predict`, whose masks are of one way; asked — label → way.
+    Raises: as `predict`; ValueError if no image could be scored.
     """
     predictor, rows = Predictor(run, device), []
     found = sources.find(images, target, recursive)
@@ -57,6 +58,8 @@ def scored(
         values = _scored(predictor, known, truth, way, batch_size)
         seconds = (time.perf_counter() - started) / max(len(values), 1)
         rows += [(name, label, *pair, seconds) for name, pair in values.items()]
+    if not rows:
+        raise ValueError(f"nothing to compare: of {len(known)} images with a mask in {masks} none could be scored")
     return pd.DataFrame(rows, columns=["image", "way", *SCORES, "seconds"])
 
 

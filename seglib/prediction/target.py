@@ -34,7 +34,7 @@ class Target:
 
     def __init__(self, folder: Path, manifest: Mapping, told: Mapping):
         self.folder = Path(folder)
-        self._check(manifest)
+        check(self.folder, manifest)
         if not (self.folder / MANIFEST).is_file():
             atomic.write(self.folder / MANIFEST, json.dumps({**manifest, **told}, indent=1) + "\n")
         for left in (
@@ -72,22 +72,26 @@ class Target:
                 "choose another folder, or give both sources in one call"
             )
 
-    def _check(self, manifest: Mapping) -> None:
-        file = self.folder / MANIFEST
-        if not file.is_file():
-            if self.folder.is_dir() and any(f.name != LOCK for f in self.folder.iterdir()):
-                raise ValueError(f"{self.folder} is not empty and has no {MANIFEST}; choose a new folder")
-            return
-        try:
-            known = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{file} is not readable ({error}); delete {self.folder} and predict again") from None
-        for name, value in manifest.items():
-            if known.get(name) != value:
-                raise ValueError(
-                    f"{self.folder} holds masks with {name} {_text(known.get(name))}, and {_text(value)} is asked for; "
-                    "they must not be mixed: choose another folder"
-                )
+
+def check(folder: Path, manifest: Mapping) -> None:
+    """Raises ValueError unless a folder is new, empty or this very manifest's; nothing is written."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, expected a folder for masks and tables; choose another name")
+    file = folder / MANIFEST
+    if not file.is_file():
+        if folder.is_dir() and any(f.name != LOCK for f in folder.iterdir()):
+            raise ValueError(f"{folder} is not empty and has no {MANIFEST}; choose a new folder")
+        return
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not readable ({error}); delete {folder} and predict again") from None
+    for name, value in manifest.items():
+        if known.get(name) != value:
+            raise ValueError(
+                f"{folder} holds masks with {name} {_text(known.get(name))}, and {_text(value)} is asked for; "
+                "they must not be mixed: choose another folder"
+            )
 
 
 @contextlib.contextmanager
