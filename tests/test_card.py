@@ -12,16 +12,7 @@ from seglib.card import evidence, recipe
 from seglib.config import Config
 from seglib.data import SOURCES
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(autouse=True)
-def one_store(own_folders, home):
-    with trained.store(home):
-        yield
+home, one_store = trained.home, trained.one_store
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +129,8 @@ def test_a_card_names_no_place_of_this_machine(binary, multiclass, values):
         text = card.text(run)
         assert str(paths.ROOT) not in text and str(paths.outputs()) not in text and "nan" not in text.lower().split()
     assert "weights=mine.pt" in recipe.command(Config(weights="/home/someone/mine.pt"))
+    own = Config(dataset="folder", data_folder="/home/someone/scans")
+    assert "data_folder=scans" in recipe.command(own)
 
 
 COMMANDS = [
@@ -198,6 +191,9 @@ def test_a_card_does_not_replace_that_of_another_run_or_of_exported_files(binary
     card.write(binary, tmp_path)
     with pytest.raises(ValueError, match=f"not the card of run {multiclass.key}"):
         card.write(multiclass, tmp_path)
+    (tmp_path / "MODEL_CARD.md").write_text(f"- **run**: `{multiclass.key}`\n- it goes on from run {binary.key}\n")
+    with pytest.raises(ValueError, match=f"not the card of run {binary.key}"):
+        card.write(binary, tmp_path)
     (tmp_path / "MODEL_CARD.md").write_text(card.text(binary, {"model.onnx": "checked"}))
     with pytest.raises(ValueError, match="the card of exported files beside it"):
         card.write(binary, tmp_path)

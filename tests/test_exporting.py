@@ -23,20 +23,11 @@ from seglib.exporting import checking, network
 from seglib.exporting.files import Onnx, TorchExport
 from seglib.models import MODELS, build_model
 from seglib.models.base import SegmentationModel
+from seglib.predict import predict
 from seglib.restore import restored
 
 REAL = paths.data()  # the user's, before the tests have their own
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(autouse=True)
-def one_store(own_folders, home):
-    with trained.store(home):
-        yield
+home, one_store = trained.home, trained.one_store
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +73,25 @@ def test_so_it_does_for_several_classes(several, tmp_path):
     for i, mask in enumerate(masks_by_the_card(several, tmp_path / "elsewhere")):
         assert (mask == stored[i].argmax(0)).all()
     assert several.card.read_text().count(PROGRAM) == 1
+
+
+@pytest.mark.parametrize("name", ["done", "several"])
+def test_the_program_makes_the_mask_that_predict_makes_of_a_photograph_at_its_own_size(name, request, tmp_path):
+    export, made = request.getfixturevalue(name), tmp_path / "made"
+    made.mkdir()
+    mixed = next(i for i, mask in enumerate(export.run.predictions()) if 0 < mask[-1].mean() < 1)
+    png(export.run, mixed, made)
+    photograph = Image.open(made / "image.png").resize((131, 94), Image.Resampling.BICUBIC).convert("RGBA")
+    photograph.paste((255, 255, 255, 128), (0, 0, 9, 20))  # half transparent
+    photograph.save(made / "image.png")
+    predict(export.run, made / "image.png", tmp_path / "out")
+    (made / "model.onnx").write_bytes((export.card.parent / "model.onnx").read_bytes())
+    subprocess.run([sys.executable, "-I", "-c", PROGRAM], cwd=made, check=True)
+    mask = np.load(made / "mask.npy").squeeze()
+    with Image.open(tmp_path / "out" / "masks" / "image.png.png") as image:
+        predicted = np.asarray(image) / (255 if name == "done" else 1)
+    assert mask.shape == (94, 131) and len(np.unique(mask)) > 1
+    assert (mask != predicted).mean() < 1e-3  # but for a tie
 
 
 def test_the_pt2_file_alone_makes_the_same_masks(done):
@@ -212,6 +222,8 @@ def test_a_file_of_another_kind_in_the_folder_is_left_alone(done, tmp_path):
     with pytest.raises(ValueError, match=r"model\.onnx is there already"):
         exporting.export(done.run, tmp_path, "torch")
     assert (tmp_path / "model.onnx").read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(ValueError, match=r"model\.onnx is a file, expected a folder"):
+        exporting.export(done.run, tmp_path / "model.onnx", "torch")
 
 
 class Placed(SegmentationModel):
@@ -279,7 +291,7 @@ def test_grey_values_are_checked_in_shares_and_cut_plane_by_plane(tmp_path):
 
 
 @pytest.mark.long
-def test_a_photograph_of_a_real_set_gives_the_stored_mask_from_its_own_file(tmp_path, monkeypatch):
+def test_a_photograph_of_a_real_set_gives_the_mask_of_predict_from_its_own_file(tmp_path, monkeypatch):
     if not (REAL / "isic2016").is_dir():
         pytest.skip("no ISIC 2016 here; SEGLIB_DATA may name the folder above it")
     monkeypatch.setenv("SEGLIB_DATA", str(REAL))
@@ -287,10 +299,11 @@ def test_a_photograph_of_a_real_set_gives_the_stored_mask_from_its_own_file(tmp_
     export = exporting.export(trained.run(config), tmp_path / "new", "onnx")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "model.onnx").write_bytes((tmp_path / "new" / "model.onnx").read_bytes())
-    stored, source = export.run.predictions(), data.open_source(config)
-    assert stored.any()
-    for i, name in enumerate(export.run.images["image"][:3]):
-        photograph = source._pair("test", name)[0].read_bytes()
-        (tmp_path / "elsewhere" / "image.png").write_bytes(photograph)  # Pillow goes by the content
+    photographs = [data.open_source(config)._pair("test", name)[0] for name in export.run.images["image"][:3]]
+    predict(export.run, photographs, tmp_path / "out")
+    for photograph in photographs:
+        (tmp_path / "elsewhere" / "image.png").write_bytes(photograph.read_bytes())  # Pillow goes by the content
         subprocess.run([sys.executable, "-I", "-c", PROGRAM], cwd=tmp_path / "elsewhere", check=True)
-        assert (np.load(tmp_path / "elsewhere" / "mask.npy") == stored[i]).all()
+        with Image.open(tmp_path / "out" / "masks" / f"{photograph.name}.png") as image:
+            predicted = np.asarray(image) > 0
+        assert predicted.any() and (np.load(tmp_path / "elsewhere" / "mask.npy")[0] != predicted).mean() < 1e-3

@@ -32,10 +32,12 @@ def write(run: Run, folder: Path) -> Path:
 
 
 def assert_free(run: Run, folder: Path) -> str:
-    """The card that a folder holds already, or nothing. Raises ValueError if it is not of this run."""
+    """The card that a folder holds already, or nothing. Raises ValueError if it is not of this run, or no folder."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file, expected a folder for the card; choose another name")
     file = folder / NAME
     there = file.read_text(encoding="utf-8") if file.is_file() else ""
-    if there and run.key not in there:
+    if there and _key(run) not in there:
         raise ValueError(f"{file} is there already and not the card of run {run.key}; give another folder")
     return there
 
@@ -94,7 +96,7 @@ def _data(run: Run) -> str:
     counts = "\n".join(f"| {split} | {count} |" for split, count in run.meta["images"].items())
     note = f"{run.meta['note']}. Every figure here is of these images alone. " if run.meta["note"] else ""
     rule = run.images["border"].iloc[0]
-    source = f"`{config.dataset}`" + (f", folder `{config.data_folder}`" if config.data_folder else "")
+    source = f"`{config.dataset}`" + (f", folder `{recipe.folder(config)}`" if config.data_folder else "")
     border = f" The border that annotators left to neither side {BORDER[rule]}." if rule else ""
     return f"Source {source}. {note}{_splits(config)}{border}\n\n| split | images |\n| --- | --- |\n{counts}"
 
@@ -168,6 +170,11 @@ def _origin(run: Run) -> str:
         "training took": f"{meta['seconds']:.0f} s",
     }
     return _listed(rows)
+
+
+def _key(run: Run) -> str:
+    """The line that says whose card it is; other keys may stand in it, such as that of the run it goes on from."""
+    return _listed({"run": f"`{run.key}`"})
 
 
 def _listed(rows: Mapping[str, str]) -> str:

@@ -51,7 +51,15 @@ def command(config: Config) -> str:
     }
     if changed.get("weights", "none") not in weights.SOURCES:
         changed["weights"] = Path(changed["weights"]).name  # no folder of this machine
+    if "data_folder" in changed:
+        changed["data_folder"] = folder(config)
     return " ".join(["seglib run", *(shlex.quote(f"{name}={_yaml(value)}") for name, value in changed.items())])
+
+
+def folder(config: Config) -> str:
+    """The folder of one's own data: below the data root as it is, elsewhere its last part, no place of this machine."""
+    own = Path(config.data_folder)
+    return own.name if own.is_absolute() else config.data_folder
 
 
 def _yaml(value: object) -> str:

@@ -17,12 +17,18 @@ before, after = told["preprocessing"], told["postprocessing"]
 size = before["resize"]["width"], before["resize"]["height"]
 
 image = Image.open("image.png")
+own = image.size[::-1] if image.getexif().get(274) in (5, 6, 7, 8) else image.size  # as its EXIF orientation says
 image.draft(None, (2 * size[0], 2 * size[1]))  # of a JPEG; others it leaves as they are
-image = ImageOps.exif_transpose(image).convert("RGB")
+image = ImageOps.exif_transpose(image)
+if image.has_transparency_data:
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
+image = image.convert("RGB")
 pixels = np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float32) / np.float32(before["divide_by"])
 pixels = (pixels - np.float32(before["subtract_mean"])) / np.float32(before["divide_by_std"])
 output = session.run(None, {told["input"]["name"]: pixels.transpose(2, 0, 1)[None]})[0][0]
 
+channels = [Image.fromarray(channel).resize(own, Image.Resampling.BILINEAR) for channel in output]
+output = np.stack([np.asarray(channel) for channel in channels])  # at the image's own size
 if told["task"] == "multiclass":
     mask = output.argmax(0)  # class indices
 else:

@@ -61,8 +61,9 @@ def _preprocessing(config: Config) -> dict:
     own = config.image_size
     return {
         "decode": (
-            f"RGB, 8 bits per channel, turned as its EXIF orientation says; a JPEG in Pillow's draft mode for at least "
-            f"{2 * own}x{2 * own} pixels (Image.draft(None, ({2 * own}, {2 * own}))), transparent pixels on black"
+            "RGB, 8 bits per channel (grey of 16 bits divided by 257), turned as its EXIF orientation says; a JPEG in "
+            f"Pillow's draft mode for at least {2 * own}x{2 * own} pixels (Image.draft(None, ({2 * own}, {2 * own}))), "
+            "transparent pixels on black"
         ),
         "resize": {
             "width": own, "height": own, "keep_aspect_ratio": False, "method": "bilinear, antialiased",
@@ -86,10 +87,13 @@ def _output(config: Config, names: list[str]) -> dict:
 
 def _postprocessing(config: Config, classes: int) -> dict:
     """From the output to probabilities and to the mask; `cut` is on the raw output and gives the same mask."""
-    back = "resize the mask to the image's size by nearest neighbour"
+    back = (
+        "before the mask is made, resize the output to the image's own size, as a viewer shows it: bilinear, "
+        "antialiased where it shrinks (Pillow's Image.resize of each channel as float32); so does `seglib predict`"
+    )
     if config.task == "multiclass":
         mask = "argmax over the channels (of equals the first): the class's index, 0 is the background"
-        return {"probability": "softmax over the channels", "mask": mask, "original_size": back}
+        return {"original_size": back, "probability": "softmax over the channels", "mask": mask}
     if config.loss_options.get("target_scale") == "values":
         steps = [PLANE_STEP * (k + 1) for k in range(classes)]
         probability = {"divide_channels_by": steps, "then": "clamp to 0 to 1"}
@@ -99,4 +103,4 @@ def _postprocessing(config: Config, classes: int) -> dict:
     mask = "each channel is on where its output is above its cut"
     if classes > 1:
         mask += "; channels may overlap"
-    return {"probability": probability, "threshold": THRESHOLD, "cut": cut, "mask": mask, "original_size": back}
+    return {"original_size": back, "probability": probability, "threshold": THRESHOLD, "cut": cut, "mask": mask}
