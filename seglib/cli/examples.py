@@ -39,7 +39,10 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         ("seglib track tensorboard --to logs", "then: tensorboard --logdir logs"),
         ("seglib track mlflow 3e805e --to http://localhost:5000", "one run to an MLflow server"),
     ],
-    "weights": [("seglib weights", "the ImageNet encoder of the demo, once, so that a report needs no network")],
+    "weights": [
+        ("seglib weights", "the ImageNet encoder of the demo, once, so that a report needs no network"),
+        ("seglib weights sam-vit-base", "a checkpoint of Segment Anything for notebook 07"),
+    ],
 }
 
 START = """A first session:

@@ -151,6 +151,7 @@ def _grown(written: dict[str, bool]) -> str:
 
 def fetch_weights(arguments) -> None:
     """Fetches and checks weights, of an encoder or of Segment Anything, so that a later report needs no network."""
+    from seglib import names
     from seglib.sam import checkpoints
 
     if arguments.name in checkpoints.CHECKPOINTS:
@@ -158,6 +159,9 @@ def fetch_weights(arguments) -> None:
     else:
         from seglib.models import weights
 
+        known = [*(name for name in weights.SOURCES if name != "none"), *checkpoints.CHECKPOINTS]
+        if arguments.name not in known and not Path(arguments.name).is_file():
+            raise ValueError(names.unknown("weights", arguments.name, known))
         found = weights.locate(arguments.name)
     print(f"weights {arguments.name}: {found}")
 
