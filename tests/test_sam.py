@@ -57,14 +57,15 @@ def test_each_part_of_a_class_has_a_box_and_a_point_and_specks_have_none():
 
 def test_moved_boxes_move_further_the_same_way_and_stay_inside():
     boxes = prompts.boxes(two_parts())
-    little, much = (prompts.jittered(boxes, amount, 0, "a", 64) - boxes for amount in (0.1, 0.2))
+    little, much = (prompts.jittered(boxes, amount, 0, "a", 0, 64) - boxes for amount in (0.1, 0.2))
     assert np.allclose(much, 2 * little) and np.abs(much).max() > 0.5
     sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
     assert (np.abs(much) <= 0.2 * sides).all()
-    assert not np.allclose(prompts.jittered(boxes, 0.1, 0, "b", 64), boxes + little)  # another image, another draw
-    assert not np.allclose(prompts.jittered(boxes, 0.1, 1, "a", 64), boxes + little)
+    assert not np.allclose(prompts.jittered(boxes, 0.1, 0, "b", 0, 64), boxes + little)  # another image, another draw
+    assert not np.allclose(prompts.jittered(boxes, 0.1, 1, "a", 0, 64), boxes + little)
+    assert not np.allclose(prompts.jittered(boxes, 0.1, 0, "a", 1, 64), boxes + little)  # another class, too
     whole = np.array([[0.0, 0, 64, 64]])
-    assert np.abs(prompts.jittered(whole, 0.4, 0, "a", 64) - 32).max() <= 32
+    assert np.abs(prompts.jittered(whole, 0.4, 0, "a", 0, 64) - 32).max() <= 32
 
 
 def test_a_filled_box_and_the_overlap_of_boxes_by_hand():

@@ -92,6 +92,7 @@ def table(name):
 def test_without_checkpoints_the_page_says_so_and_invents_nothing(study):
     html = page_of(study)
     assert "Segment Anything: not run." in html and "seglib weights sam-vit-base" in html
+    assert "the images of 32 × 32 pixels that our models see" in html and "intervals are too narrow" in html
     assert "not answered" in html and html.count("<svg") + html.count("data:image/svg") >= 5
     rows = list(table("scores").index)
     assert sorted(rows[:2]) == ["narrow", "ours"]

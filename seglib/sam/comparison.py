@@ -39,7 +39,8 @@ class Part(Run):
 @dataclass(frozen=True)
 class Comparison:
     """What the page compares. `groups`: the study's models, the best first, on the chosen images, one `Part` per seed;
-    `ranking`: all of the study's models, with `CHOICE`; `dataset`: its test part holds the chosen images alone."""
+    `ranking`: all of the study's models that were validated on the same images, with `CHOICE`; `dataset`: its test part
+    holds the chosen images alone."""
 
     study: str
     groups: dict[str, list[Run]]
@@ -74,6 +75,8 @@ def prepare(values: Mapping) -> Comparison:
     """
     check(values)
     everything = pairwise.comparable(runs.recorded(values["study"]))[0]
+    alike = chosen.alike(values["study"], [run for group in everything.values() for run in group])
+    everything = {label: group for label, group in everything.items() if all(run in alike for run in group)}
     ranking = ranked(everything)
     splits = data.load(next(iter(everything.values()))[0].config)
     images = first(splits.test.names, values["images"])

@@ -72,10 +72,12 @@ def objects(channels: np.ndarray, task: str) -> np.ndarray:
     return channels[1 if task == "multiclass" else 0 :]
 
 
-def boxes_of(question: Question, mask: np.ndarray, image: str) -> np.ndarray:
-    """The boxes that a question gives for a class, moved as it says: (n, 4)."""
+def boxes_of(question: Question, mask: np.ndarray, image: str, channel: int) -> np.ndarray:
+    """The boxes that a question gives for a class, the one of that place in `objects`, moved as it says: (n, 4)."""
     boxes = prompts.boxes(mask)
-    return prompts.jittered(boxes, question.jitter, question.seed, image, mask.shape[-1]) if question.jitter else boxes
+    if not question.jitter:
+        return boxes
+    return prompts.jittered(boxes, question.jitter, question.seed, image, channel, mask.shape[-1])
 
 
 def _answer(sam, encoded, question: Question, truth, ours, task: str, name: str) -> tuple[np.ndarray, dict]:
@@ -84,8 +86,8 @@ def _answer(sam, encoded, question: Question, truth, ours, task: str, name: str)
         return matched(sam.automatic(encoded, question.points), objects(truth, task))
     planes = objects(ours if question.source == prompts.OUR_BOX else truth, task)
     count, logits = 0, []
-    for plane in planes:
-        given = prompts.points(plane) if question.source == prompts.POINT else boxes_of(question, plane, name)
+    for k, plane in enumerate(planes):
+        given = prompts.points(plane) if question.source == prompts.POINT else boxes_of(question, plane, name, k)
         found = (sam.points if question.source == prompts.POINT else sam.boxes)(encoded, given)
         logits.append(found.max(0) if len(given) else np.full(plane.shape, -np.inf))
         count += len(given)

@@ -42,7 +42,7 @@ def given(compared: Comparison, positions: Sequence[int], titles: Sequence[str])
         ("the true box, moved", true, [still, *moved]),
     ):  # fmt: skip
         boxes = [
-            [np.concatenate([boxes_of(q, plane, image) for q in questions]) for plane in part]
+            [np.concatenate([boxes_of(q, plane, image, k) for q in questions]) for k, plane in enumerate(part)]
             for part, image in zip(planes, images, strict=True)
         ]
         columns[text] = (planes, none, boxes)

@@ -62,13 +62,13 @@ def points(mask: np.ndarray) -> np.ndarray:
     return np.array(found, float).reshape(-1, 2)
 
 
-def jittered(found: np.ndarray, amount: float, seed: int, image: str, size: int) -> np.ndarray:
+def jittered(found: np.ndarray, amount: float, seed: int, image: str, channel: int, size: int) -> np.ndarray:
     """Boxes (n, 4) with each side moved by up to ± `amount` of the box's width or height, uniformly; cut at the image.
 
-    The draw depends on the seed and the image's name alone: the same box moves the same way, twice as far, at twice
-    the amount, and whichever other images there are.
+    The draw depends on the seed, the image's name and the class's channel alone: the same box moves the same way, twice
+    as far, at twice the amount, and whichever other images there are.
     """
-    drawn = np.random.default_rng([seed, zlib.crc32(image.encode())]).uniform(-1, 1, (MOST, 4))[: len(found)]
+    drawn = np.random.default_rng([seed, zlib.crc32(image.encode()), channel]).uniform(-1, 1, (MOST, 4))[: len(found)]
     sides = np.tile(found[:, 2:] - found[:, :2], 2)
     return np.clip(found + amount * sides * drawn, 0, size)
 

@@ -18,12 +18,17 @@ def of_choice(compared: Comparison):
         f"all {count} test images" if count == compared.all_images
         else f"{count} of the {compared.all_images} test images, chosen by a hash of their names"
     )  # fmt: skip
-    few = f" Of fewer than {stats.MIN_IMAGES} images no interval is given, and nothing is tested."
-    recorded = f"{len(compared.ranking)} are recorded" if len(compared.ranking) > 1 else "one is recorded"
+    size = compared.dataset.test.images.shape[-1]
+    few = " Of so few images intervals are too narrow." if count < stats.NARROW else ""
+    if count < stats.MIN_IMAGES:
+        few = f" Of fewer than {stats.MIN_IMAGES} images no interval is given, and nothing is tested."
+    count_of_models = len(compared.ranking)
+    recorded = f"{count_of_models} were validated on the same images" if count_of_models > 1 else "one is recorded"
     return words.markdown(
         f"Of the study's models ({recorded}) the best by validation IoU, of the epoch kept and mean over seeds: "
         f"{shown}. No test image had a say in that. Here everyone is scored on {images}."
-        f"{few if count < stats.MIN_IMAGES else ''}"
+        f"{few} SAM, too, gets the images of {size} × {size} pixels that our models see, resized to its own input: "
+        "what it would make of larger originals is not measured here."
     )
 
 
@@ -41,8 +46,8 @@ def of_state(compared: Comparison, found: Found):
     if missing:
         commands = ", ".join(f"`seglib weights {name}`" for name in missing)
         lines.append(
-            f"Not here, and so not run: {', '.join(map(bold, missing))}. Nothing is downloaded unasked; {commands} "
-            "fetches one, and the next report has it."
+            f"Not here, and so not run: {', '.join(map(bold, missing))}. Nothing is downloaded unasked; {commands}: "
+            "each fetches one, and the next report has it."
         )
     if not ran:
         lines.append(
@@ -54,7 +59,10 @@ def of_state(compared: Comparison, found: Found):
 
 def of_sources(compared: Comparison):
     """The sources of prompts, one by one."""
-    lines = [f"- **{prompts.named(source)}**: {text}." for source, text in prompts.SOURCES.items()]
+    first = compared.groups[compared.best][0].config.seed
+    ours = f" ({compared.best}, seed {first})" if len(compared.groups[compared.best]) > 1 else ""
+    told = {**prompts.SOURCES, prompts.OUR_BOX: prompts.SOURCES[prompts.OUR_BOX] + plain(ours)}
+    lines = [f"- **{prompts.named(source)}**: {text}." for source, text in told.items()]
     return words.markdown("\n".join(lines))
 
 

@@ -110,8 +110,8 @@ def box_iou(compared: Comparison, question: Question) -> float:
     """IoU of the question's boxes with the true ones, mean over all boxes."""
     found = []
     for name, truth in zip(compared.dataset.test.names, true_channels(compared.dataset).numpy(), strict=True):
-        for plane in objects(truth, compared.dataset.task):
-            found += prompts.overlap(boxes_of(question, plane, name), prompts.boxes(plane)).tolist()
+        for k, plane in enumerate(objects(truth, compared.dataset.task)):
+            found += prompts.overlap(boxes_of(question, plane, name, k), prompts.boxes(plane)).tolist()
     return float(np.mean(found)) if found else float("nan")
 
 
