@@ -46,8 +46,8 @@ def of_state(compared: Comparison, found: Found):
     if missing:
         commands = ", ".join(f"`seglib weights {name}`" for name in missing)
         lines.append(
-            f"Not here, and so not run: {', '.join(map(bold, missing))}. Nothing is downloaded unasked; {commands}: "
-            "each fetches one, and the next report has it."
+            f"Not here, and so not run: {', '.join(map(bold, missing))}. Nothing is downloaded unasked: {commands} "
+            f"{'each fetch one' if len(missing) > 1 else 'fetches it'}, and the next report has it."
         )
     if not ran:
         lines.append(
