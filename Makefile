@@ -24,7 +24,7 @@ help: ## show this list
 setup: $(READY) ## set up .venv and the ImageNet weights (the other commands do it by themselves)
 
 report: $(READY) ## run a study's notebooks and render its pages; FORCE=1 executes even unchanged notebooks (runs are kept)
-	@exec $(BIN)/seglib report "$$STUDY" --set "$$SET" --with-parent $(if $(filter-out 0,$(FORCE)),--force)
+	@exec $(BIN)/seglib report "$$STUDY" --set "$$SET" --with-parent $$PPID $(if $(filter-out 0,$(FORCE)),--force)
 
 why: $(READY) ## tell for each notebook and run of a study whether it would be done, and what has changed
 	@$(BIN)/seglib why "$$STUDY" --set "$$SET"

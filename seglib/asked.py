@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from seglib import divergence, experiment, rows, runs, trials
 from seglib.config import Config
+from seglib.divergence import Diverged
 from seglib.params import Study
 
 
@@ -17,6 +18,7 @@ class Asked:
     key: str
     settled: bool  # finished in the store, or known to diverge: it would not be trained
     awaits: bool = False  # what a sweep will find best enters it: its learning rate or momentum, and so its key
+    diverges: bool = False  # settled, and there is no run
 
 
 Runs = dict[str, list[Asked]]  # notebook → its runs, those that others start from before these
@@ -80,4 +82,5 @@ def _with_start(label: str, config: Config, awaits: bool) -> Iterator[Asked]:
     if isinstance(before, Config):
         yield from _with_start(f"{label}: the run it starts from", before, awaits)
     key = runs.key_of(experiment.inputs(config))
-    yield Asked(label, config, key, divergence.settled(config, key) is not None, awaits)
+    outcome = divergence.settled(config, key)
+    yield Asked(label, config, key, outcome is not None, awaits, isinstance(outcome, Diverged))

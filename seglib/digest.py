@@ -13,6 +13,8 @@ from pathlib import Path
 # Registries name everything; a run depends on the entry it uses, which is followed from there instead.
 REGISTRIES = {"seglib", "seglib.data", "seglib.losses", "seglib.models"}
 LEFT_OUT = REGISTRIES | {__name__}  # what is computed here is in the key by its value
+# Source file → its text when this process began, and of modules of one's own when it first looked
+_LOADED = {file: file.read_text(encoding="utf-8") for file in Path(__file__).parent.rglob("*.py")}
 
 
 def of_value(value: object) -> str:
@@ -51,6 +53,14 @@ def used_by(modules: Iterable[str]) -> list[str]:
     return sorted(seen)
 
 
+def edited(modules: Iterable[str]) -> list[str]:
+    """The source files of these modules, and of all that they import, that say something else than this process runs:
+    it imported them, and their code has changed since. Comments, docstrings and layout do not count."""
+    names = [name for name in used_by(modules) if _is_loaded(name)]
+    files = {name: source_of(name) for name in names}
+    return [str(file) for name, file in files.items() if of_module(name) != _of_tree(_LOADED.get(file, _text(name)))]
+
+
 def of_module(name: str) -> str:
     """sha256 of a module's syntax tree, without docstrings."""
     return _of_tree(_text(name))
@@ -62,7 +72,16 @@ def bare_tree(name: str) -> ast.Module:
 
 
 def _text(name: str) -> str:
-    return source_of(name).read_text(encoding="utf-8")
+    file = source_of(name)
+    text = file.read_text(encoding="utf-8")
+    if _is_loaded(name):
+        _LOADED.setdefault(file, text)
+    return text
+
+
+def _is_loaded(name: str) -> bool:
+    """Whether this process has imported the module, from where its source is found now."""
+    return getattr(sys.modules.get(name), "__file__", None) == str(source_of(name))
 
 
 def source_of(name: str) -> Path:

@@ -190,8 +190,13 @@ def network(config: Config, dataset: Dataset) -> SegmentationModel:
 def begin(config: Config, before: str) -> tuple[Dataset, SegmentationModel]:
     """The data of a config, and its model as training starts: at the weights of run `before`, if there is one.
 
-    Raises: as `build`; ValueError if that run is damaged.
+    Raises: as `build`; ValueError if that run is damaged; RuntimeError if the code has changed since it was imported.
     """
+    if edited := digest.edited(modules(config)):
+        raise RuntimeError(
+            f"{', '.join(edited)}: edited since this process imported it, so that what it would train is not what the "
+            "file says, and with it the run's key; restart the kernel, or run the command again"
+        )
     dataset, model = build(config)
     if before:
         _load(model, Run(runs.folder(before)))

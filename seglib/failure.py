@@ -67,9 +67,12 @@ def _put_right(study: Study) -> None:
     pages = index.known(study.folder_name)
     cut_off = [page for page in pages.values() if page.status == RUNNING]
     for page in cut_off:
-        write(page, study, Outcome(f"the report was killed; it had {page.why.partition(',')[0]}"))
-    if cut_off:
-        index.write(study, pages, whole=False)
+        if running_file(study, page.notebook).is_file():
+            write(page, study, Outcome(f"the report was killed; it had {page.why.partition(',')[0]}"))
+        else:  # it was given its name
+            page.status, page.why = FAILED, "every cell ran, but the report was killed before its page was written"
+    problem = "" if cut_off else "the report was killed while it wrote its pages and PDFs"
+    index.write(study, pages, whole=False, problem=problem)
 
 
 def _read(file: Path) -> dict | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seglib import atomic, check, digest, params, paths, reach, render, stamp, witness
+from seglib import atomic, check, digest, index, params, paths, reach, render, seal, stamp, witness
 from seglib.check import Found
 from seglib.index import DONE, STALE, Page
 from seglib.params import Study
@@ -17,6 +17,7 @@ from seglib.params import Study
 RENDERED = "rendered.json"  # beside the pages: what they were rendered from
 RENDERER = "from seglib import index\nfrom seglib.render import page, paper, story\n"  # what writes pages
 RENDERING = ("beautifulsoup4", "jinja2", "nbconvert", "nbformat", "pygments", "pypandoc-binary", "typst")
+PAGES = ("*.html", "*.pdf", "compare/*.html", "tables/leaderboard.csv", index.STATE)  # what rendering writes
 TOLD = 4  # changes that a page names; of more it gives the number
 FORCED = "every notebook is executed anew (FORCE=1)"
 
@@ -60,10 +61,13 @@ class Freshness:
         if not self._file(notebook).is_file():
             return ["it was not executed yet"]
         if not noted:
-            return ["it was executed by an older version, or cannot be read"]
+            return ["it is not as it was written, or was executed by an older version"]
         changes = stamp.differences(noted["stamp"], self.made_from(notebook))
         if (now := stamp.recorded(self.study, notebook)) != noted.get("recorded"):
             changes.append("its runs were trained anew" if now else "its runs left the store, or are damaged")
+        elif (now := stamp.tables(self.study, notebook)) != noted.get("tables"):
+            changed = sorted(dict(now.items() ^ noted.get("tables", {}).items()))
+            changes.append(f"not as it wrote them: {', '.join(changed)}")
         return changes
 
     def made_from(self, notebook: str) -> stamp.Stamp:
@@ -72,8 +76,8 @@ class Freshness:
 
     def note(self, executed: Path, made_from: stamp.Stamp, notebook: str, **more) -> None:
         """Notes in a notebook that was just executed what it was made from, and what it recorded."""
-        values = {"stamp": made_from, "recorded": stamp.recorded(self.study, notebook), **more}
-        stamp.write(executed, values)
+        left = {"recorded": stamp.recorded(self.study, notebook), "tables": stamp.tables(self.study, notebook)}
+        stamp.write(executed, {"stamp": made_from, **left, **more})
 
     def _file(self, notebook: str) -> Path:
         return paths.report(self.study.folder_name) / f"{notebook}.ipynb"
@@ -92,11 +96,10 @@ def look(study: Study, force: bool = False) -> Freshness:
 def rendering_changes(study: Study) -> list[str]:
     """Why pages and index would be rendered anew, a line each; nothing if they are as they would be."""
     folder = paths.report(study.folder_name)
-    written = [folder / "index.html", paths.outputs() / "index.html"]
-    if not all(file.is_file() for file in written) or not render.is_written(folder, list(study.notebooks)):
-        return ["some were not written yet, or removed"]
+    if not seal.is_whole_page(paths.outputs() / "index.html") or not render.is_written(folder, list(study.notebooks)):
+        return ["some were not written yet, are damaged, or were removed"]
     try:
-        before, now = json.loads((folder / RENDERED).read_text(encoding="utf-8")), _rendered_from(study)
+        before, now = seal.read_signed(folder / RENDERED), _rendered_from(study)
     except (FileNotFoundError, ValueError):
         return ["they were not finished"]
     return [
@@ -109,13 +112,13 @@ def note_rendering(study: Study, finished: bool) -> None:
     """Notes beside the pages what they were rendered from, if all of them are there."""
     file = paths.report(study.folder_name) / RENDERED
     if finished:
-        atomic.write(file, json.dumps(_rendered_from(study), indent=1) + "\n")
+        atomic.write(file, json.dumps(seal.signed(_rendered_from(study)), indent=1) + "\n")
     else:
         file.unlink(missing_ok=True)
 
 
 def _rendered_from(study: Study) -> dict[str, dict[str, str]]:
-    """Part → name → digest of all that the pages and the index of a study are rendered from, and the index itself."""
+    """Part → name → digest of what the pages and the index of a study are rendered from, and of what was written."""
     folder, templates = paths.report(study.folder_name), Path(render.__file__).parents[1] / "templates"
     files = [file for file in sorted(templates.rglob("*")) if file.is_file()]
     return {
@@ -125,7 +128,7 @@ def _rendered_from(study: Study) -> dict[str, dict[str, str]]:
         "study": {"about.yaml": digest.of_value(params.about(study.name)),
                   "reported.yaml": digest.of_value(params.reported(study.name))},
         "notebooks": {name: digest.of_file(folder / f"{name}.ipynb") for name in study.notebooks},
-        "index": {"the index": digest.of_file(folder / "index.html")},
+        "pages": {str(file.relative_to(folder)): digest.of_file(file) for kind in PAGES for file in folder.glob(kind)},
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from seglib import atomic, locks, params, paths, runs
+from seglib import atomic, locks, params, paths, runs, seal
 from seglib.locks import CLOCK
 from seglib.params import Study
 
@@ -41,11 +41,11 @@ class Page:
         return _heading(self.notebook)[1]
 
 
-def write(study: Study, pages: Mapping[str, Page], whole: bool = True, problem: str = "") -> Path:
+def write(study: Study, pages: Mapping[str, Page], whole: bool = True, problem: str = "", doing: str = "") -> Path:
     """Writes a study's index, and that of all studies, from the pages as they are now.
 
     Args: whole — write the pages that compare two models, too: the report is at its end; problem — why the report
-        failed although no notebook did.
+        failed although no notebook did; doing — what it still does although no notebook runs.
     """
     from seglib import runtime, site  # torch and jinja2, which a look at what is unchanged does without
 
@@ -53,13 +53,14 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True, problem: 
     for page in pages.values():
         page.links = _links(folder, page)
     about, found = params.about(study.name), result(study, pages, whole)
-    status = FAILED if problem else _status(pages)
+    status = FAILED if problem else RUNNING if doing else _status(pages)
     if found:
         content = found["leaderboard"].to_csv(index_label="model", lineterminator="\n")
         atomic.write(folder / "tables" / "leaderboard.csv", content)
     state = {
         "format": FORMAT, "title": about["title"], "question": about["question"], "study": study.name,
-        "folder": study.folder_name, "overrides": study.overrides, "status": status, "problem": problem,
+        "folder": study.folder_name, "overrides": study.overrides, "status": status,
+        "problem": problem or doing,
         "pages": [asdict(page) for page in pages.values()],
         "done": sum(p.status == DONE for p in pages.values()), "notebooks": len(pages),
         "seconds": sum(p.seconds or 0 for p in pages.values()),
@@ -71,7 +72,7 @@ def write(study: Study, pages: Mapping[str, Page], whole: bool = True, problem: 
         whole=_whole_pdf(folder) if status == DONE else "", command=_command(study.name, study.overrides),
     )  # fmt: skip
     atomic.write(folder / "index.html", page)
-    atomic.write(folder / STATE, json.dumps(state, indent=1, ensure_ascii=False) + "\n")
+    atomic.write(folder / STATE, json.dumps(seal.signed(state), indent=1, ensure_ascii=False) + "\n")
     write_all()
     return folder / "index.html"
 
@@ -83,8 +84,9 @@ def known(folder: str) -> dict[str, Page]:
 
 
 def _state(folder: str) -> dict:
+    """What a report says of itself; {} where there is none, or it is not as it was written."""
     try:
-        return json.loads((paths.report(folder) / STATE).read_text(encoding="utf-8"))
+        return seal.read_signed(paths.report(folder) / STATE)
     except (FileNotFoundError, ValueError):
         return {}
 
@@ -108,7 +110,10 @@ def write_all() -> Path:
             {"name": name, **params.about(name), "command": _command(name, {})}
             for name in params.studies() if name not in made
         ]  # fmt: skip
-        atomic.write(file, site.render("studies.html.j2", states=states, missing=missing, machine=runtime.describe()))
+        page = site.render("studies.html.j2", states=states, missing=missing, machine=runtime.describe())
+        for left in file.parent.glob(f".{file.name}-????????"):  # by a process that was killed while it wrote
+            left.unlink()
+        atomic.write(file, seal.signed_page(page))
     return file
 
 

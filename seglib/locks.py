@@ -41,6 +41,15 @@ def held(file: Path, tell: Callable[[str], None] = lambda holder: None) -> Itera
             return
 
 
+@contextlib.contextmanager
+def tried(file: Path) -> Iterator[bool]:
+    """As `held`, but does not wait: whether the lock is held now, by this process, or another has it."""
+    with _opened(file) as lock:
+        if taken := _is_taken(lock, file):
+            _sign(lock)
+        yield taken
+
+
 def holder(file: Path) -> str:
     """Who holds a lock file, in words; nothing if nobody does."""
     if not file.is_file():
@@ -52,6 +61,11 @@ def holder(file: Path) -> str:
 def of_report(folder: str) -> Path:
     """The lock file of a report: the one that holds it makes the report."""
     return paths.outputs() / ".locks" / f"report-{folder}"
+
+
+def of_run(key: str) -> Path:
+    """The lock file of a run: the one that holds it trains or removes the run."""
+    return paths.runs() / ".locks" / key
 
 
 def myself() -> str:

@@ -76,9 +76,12 @@ def lines(plan: Plan) -> Iterator[str]:
     """The plan as text."""
     distinct = asked.distinct(plan.asked)
     every, todo = sum(len(_distinct(group)) for group in plan.asked.values()), list(plan.seconds)
+    diverged = sum(one.diverges for one in distinct.values())
+    stored = len(distinct) - len(todo) - diverged
     yield (
         f"study {plan.study.folder_name}: {len(plan.asked)} notebooks ask for {every} runs, {len(distinct)} of them "
-        f"different; {len(distinct) - len(todo)} are in the store, {len(todo)} are to be trained"
+        f"different; {stored} are in the store, {f'{diverged} known to diverge, ' if diverged else ''}"
+        f"{len(todo)} are to be trained"
     )
     first = plan.first()
     for notebook, group in plan.asked.items():
@@ -102,7 +105,7 @@ def _of_notebook(plan: Plan, notebook: str, group: list[Asked], new: list[Asked]
     by_row: dict[tuple[str, str], list[int]] = {}
     told, here = set(), {one.key for one in new}
     for one in group:
-        state = "stored" if one.settled else "as above" if one.key in told else "new" if one.key in here else "shared"
+        state = _state(one, told, here)
         by_row.setdefault((one.label, state + " *" * one.awaits), []).append(one.config.seed)
         told.add(one.key)
     for (label, state), seeds in by_row.items():
@@ -111,6 +114,13 @@ def _of_notebook(plan: Plan, notebook: str, group: list[Asked], new: list[Asked]
         yield "  shared: trained by an earlier notebook, and counted there"
     if any(one.awaits for one in group):
         yield "  * with the learning rate or momentum that this notebook's trials find best: it is not known yet"
+
+
+def _state(one: Asked, told: set[str], here: set[str]) -> str:
+    """What is done about a run. Args: told — keys already listed of this notebook; here — those that it trains."""
+    if one.settled:
+        return "diverges" if one.diverges else "stored"
+    return "as above" if one.key in told else "new" if one.key in here else "shared"
 
 
 def _of_kind(plan: Plan, kind: str, about: Kind) -> Iterator[str]:

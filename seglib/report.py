@@ -80,7 +80,7 @@ class Report:
                 self.terminal.unchanged(notebook)
             return self.folder / "index.html"
         self.folder.mkdir(parents=True, exist_ok=True)
-        for left in [*self.folder.glob(".*.running.ipynb*"), *self.folder.glob(".*-????????")]:  # by a killed process
+        for left in [*self.folder.glob(".*.running.ipynb*"), *self.folder.rglob(".*-????????")]:  # by a killed process
             left.unlink()
         if made and (full := self._full()):
             raise OSError(f"{full}: {self.folder}; nothing was run")
@@ -92,6 +92,7 @@ class Report:
         try:
             for notebook in waiting:
                 self._make(notebook)
+            self._write_index(whole=False, doing=f"its pages and PDFs are being written by {locks.myself()}")
             problem = self._write_papers()
         except BaseException as raised:
             problem = f"the report was stopped by {interruption.name(raised) or _error(raised)}"
@@ -135,6 +136,7 @@ class Report:
             with self.terminal.notebook(page.notebook) as events:
                 self._write_index(whole=False)
                 running = failure.running_file(self.study, page.notebook)
+                atomic.write(running, (paths.NOTEBOOKS / f"{page.notebook}.ipynb").read_bytes())
                 outcome = execute.start(page.notebook, running, self.study.notebooks[page.notebook], events)
             if not outcome.error:
                 self._keep(page, running, made_from, time.monotonic() - started)
@@ -177,10 +179,10 @@ class Report:
             return f"not all pages and papers could be written ({_error(error)})"
         return ""
 
-    def _write_index(self, whole: bool = True, problem: str = "") -> str:
+    def _write_index(self, whole: bool = True, problem: str = "", doing: str = "") -> str:
         """Writes the index; why it could not be, or nothing."""
         try:
-            index.write(self.study, self.pages, whole, problem)
+            index.write(self.study, self.pages, whole, problem, doing)
         except Exception as error:
             return f"{self.folder / 'index.html'} could not be written and says what was before ({_error(error)})"
         return ""

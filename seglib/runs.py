@@ -132,7 +132,7 @@ def lock(key: str):
     """Holds a key for this process alone; waits while another has it, and says so where progress is shown."""
     tell = progress.Progress(key, 0).tell
     with locks.held(
-        paths.runs() / ".locks" / key, lambda holder: tell(f"run {key} is being trained by {holder}" if holder else "")
+        locks.of_run(key), lambda holder: tell(f"run {key} is being trained by {holder}" if holder else "")
     ):
         yield
 

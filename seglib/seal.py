@@ -76,6 +76,18 @@ def read_signed(file: Path) -> dict:
     return content
 
 
+def signed_page(page: str) -> str:
+    """An HTML page with its own digest at its end, for one that more than one study's report writes."""
+    return f"{page}<!-- sha256 {digest.of_value(page)} -->\n"
+
+
+def is_whole_page(file: Path) -> bool:
+    """Whether a page is there as `signed_page` made it."""
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    page, mark, _ = text.rpartition("<!-- ")
+    return bool(mark) and text == signed_page(page)
+
+
 def _is_as_written(file: Path, known: Mapping, weights: bool) -> bool:
     if not file.is_file() or file.stat().st_size != known["bytes"]:
         return False

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from seglib import atomic, digest, params, paths, reach, runs, witness
+from seglib import atomic, digest, params, paths, reach, runs, seal, witness
 from seglib.check import Found
 from seglib.params import Study
 
@@ -65,11 +65,11 @@ def needs(study: Study, notebook: str) -> list[str]:
 
 
 def recorded(study: Study, notebook: str) -> str:
-    """Digest of the runs that a notebook recorded, under their labels and with their seals; empty if it recorded none
-    or one of them is not in the store."""
+    """Digest of the runs that a notebook recorded, under their labels and with their seals; empty if it recorded none,
+    if one of them is not in the store, or if what it recorded is damaged."""
     try:
         families = runs.families(study.folder_name, [notebook])
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return ""
     return _short([
         [family, label, [[run.key, run.meta["sha256"]] for run in group]]
@@ -99,20 +99,29 @@ def _text(value: object) -> str:
 
 
 def read(notebook: Path) -> dict:
-    """What an executed notebook notes of itself: `stamp`, `recorded`, seconds, finished; {} of one that is not there,
-    cannot be read or was made by an older version."""
+    """What an executed notebook notes of itself: `stamp`, `recorded`, `tables`, seconds, finished; {} of one that is
+    not there, is not as it was written (its outputs too) or was made by an older version."""
     try:
-        noted = json.loads(notebook.read_text(encoding="utf-8"))["metadata"][ENTRY]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        content = json.loads(notebook.read_text(encoding="utf-8"))
+        noted = content["metadata"][ENTRY]
+        told = noted.pop(seal.SIGNATURE)
+        return noted if told == digest.of_value(content) else {}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    return noted if isinstance(noted, dict) and isinstance(noted.get("stamp"), dict) else {}
 
 
 def write(notebook: Path, values: Mapping) -> None:
-    """Notes in an executed notebook what it was made from, and when."""
+    """Notes in an executed notebook what it was made from, and when, and signs it with its own digest."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
     content["metadata"][ENTRY] = dict(values)
+    content["metadata"][ENTRY] = {**values, seal.SIGNATURE: digest.of_value(content)}
     atomic.write(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def tables(study: Study, notebook: str) -> dict[str, str]:
+    """Name → digest of the tables that a notebook left beside its page."""
+    folder = paths.report(study.folder_name) / "tables"
+    return {file.name: _short(digest.of_file(file)) for file in sorted(folder.glob(f"{notebook.partition('_')[0]}_*"))}
 
 
 def _colours(study: Study, notebook: str, found: Mapping[str, Found]) -> dict[str, list[int]]:

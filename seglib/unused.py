@@ -5,7 +5,6 @@ stands, or if a used run starts from it.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seglib import asked, names, params, paths, runs, seal
+from seglib import asked, locks, names, params, paths, runs, seal
 from seglib.amounts import amount, counted
 
 KEY = re.compile(rf"[0-9a-f]{{{runs.KEY_LENGTH}}}")
@@ -74,8 +73,10 @@ def started_from(keys: Iterable[str]) -> dict[str, list[str]]:
 def remove(chosen: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
     """Deletes the folders of these runs; those that a process has locked stay. Returns: the removed, the locked."""
     removed, locked = [], []
+    for left in paths.runs().glob(".removed-*"):  # by a process that was killed while it deleted
+        shutil.rmtree(left, ignore_errors=True)
     for one in chosen:
-        with _lock(one.key) as free:
+        with locks.tried(locks.of_run(one.key)) as free:
             if free:
                 # out of sight in one step, so that no part of a run is left under its key
                 away = paths.runs() / f".removed-{one.key}-{os.getpid()}"
@@ -83,20 +84,6 @@ def remove(chosen: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
                 shutil.rmtree(away)
             (removed if free else locked).append(one)
     return removed, locked
-
-
-@contextlib.contextmanager
-def _lock(key: str) -> Iterator[bool]:
-    """Holds a run's lock if nobody has it, and says so; does not wait."""
-    file = paths.runs() / ".locks" / key
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with open(file, "w") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def _entry(folder: Path, shown_by: tuple[str, ...]) -> Entry:

@@ -19,6 +19,7 @@ from seglib import (
     paths,
     runs,
     scores,
+    seal,
     site,
     stats,
     svg,
@@ -84,7 +85,7 @@ def write(groups: Mapping[str, Group], folder: Path, back: str = "") -> Path:
     file = folder / name(a, b)
     keys = [[label, [run.key for run in group]] for label, group in groups.items()]
     made_from = digest.of_value([keys, back, *map(digest.of_file, [*CODE, *site.files()])])
-    if file.is_file() and f'content="{made_from}"' in file.read_text(encoding="utf-8")[:2000]:
+    if seal.is_whole_page(file) and f'content="{made_from}"' in file.read_text(encoding="utf-8")[:2000]:
         return file
     row = pairwise.table(groups).iloc[0]
     content = {
@@ -93,7 +94,7 @@ def write(groups: Mapping[str, Group], folder: Path, back: str = "") -> Path:
         "scores": differences(groups), "changes": changes(a, b), "curves": curves(groups), "cost": cost(groups),
         "pictures": pictures(groups), "back": back, "made_from": made_from,
     }  # fmt: skip
-    atomic.write(file, site.render("versus.html.j2", **content))
+    atomic.write(file, seal.signed_page(site.render("versus.html.j2", **content)))
     return file
 
 

@@ -65,7 +65,7 @@ def _asked(values: Mapping) -> Iterator[str]:
         elif not one.settled:
             yield f"  would be trained {what}{_nearest(experiment.inputs(one.config), stored)}"
         else:
-            yield f"  {'in the store' if runs.find(one.key) else 'known to diverge'} {what}"
+            yield f"  {'known to diverge' if one.diverges else 'in the store'} {what}"
 
 
 def _stored() -> Iterator[tuple[str, dict]]:

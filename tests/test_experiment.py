@@ -9,7 +9,7 @@ import json
 import pytest
 import torch
 
-from seglib import experiment, metrics, runs, tables
+from seglib import digest, experiment, metrics, paths, runs, tables
 from seglib.config import Config
 
 FILES = {
@@ -149,6 +149,30 @@ def test_two_processes_never_train_one_key(monkeypatch):
         order.append("first")
     waiting.join(timeout=5)
     assert order == ["first", "second"]
+
+
+LOSS = "def loss(logits, target):\n    return (logits[:, 0].sigmoid() - (target == 1).float()).abs().mean((1, 2))\n"
+
+
+def test_code_that_was_edited_after_its_import_trains_nothing_under_the_key_of_what_its_file_says(
+    tmp_path, monkeypatch
+):
+    file = tmp_path / "edited_loss.py"
+    file.write_text(LOSS)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = TINY.with_(epochs=1, loss="edited_loss:loss")
+    run = experiment.run(config)
+    file.write_text(f"# a comment\n{LOSS}")
+    assert experiment.run(config).key == run.key and experiment.run(config.with_(seed=1)).key != run.key
+    file.write_text(LOSS.replace("abs()", "square()"))
+    with pytest.raises(RuntimeError, match=r"edited_loss\.py: edited since .* restart the kernel"):
+        experiment.run(config)
+    file.write_text(LOSS)
+    assert experiment.run(config).key == run.key
+    monkeypatch.setitem(digest._LOADED, digest.source_of("seglib.losses.dice"), "was_other = 1")
+    with pytest.raises(RuntimeError, match=r"losses.dice\.py: edited since"):
+        experiment.run(TINY.with_(epochs=1, loss="dice"))
+    assert {folder.name for folder in paths.runs().glob("[!.]*")} == {run.key, experiment.run(config.with_(seed=1)).key}
 
 
 @pytest.mark.parametrize("loss", ["bce", {"bce": 1.0, "dice": 1.0}])

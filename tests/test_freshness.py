@@ -14,7 +14,23 @@ import pytest
 from PIL import Image
 
 import seglib
-from seglib import check, digest, experiment, freshness, params, paths, reach, report, rows, runs, stamp, why
+from seglib import (
+    atomic,
+    check,
+    digest,
+    experiment,
+    failure,
+    freshness,
+    index,
+    params,
+    paths,
+    reach,
+    report,
+    rows,
+    runs,
+    stamp,
+    why,
+)
 
 TINY = "dataset: lesions\nimage_size: 32\ntrain_images: 4\nval_images: 2\ntest_images: 2\nexamples: 4\n"
 SUMS = (
@@ -285,7 +301,20 @@ def test_a_second_report_executes_and_writes_nothing_and_force_executes(own_stud
     assert executed == ["01_dataset_exploration"] * 2
 
 
-@pytest.mark.parametrize("part", ["template", "renderer", "index", "page", "note"])
+def hurt(file):
+    """Has one byte in the middle of a file say something else."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGED = {  # what a rendering writes: name → its files
+    "a page": "own/01_dataset_exploration.html", "a paper": "own/01_dataset_exploration.pdf", "the book": "own/own.pdf",
+    "what it says of itself": "own/report.json", "all studies": "index.html", "the note itself": "own/rendered.json",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", ["template", "renderer", "index", "page", "note", *DAMAGED])
 def test_pages_that_are_not_as_they_would_be_are_rendered_anew_and_nothing_is_executed(
     own_study, executed, package, monkeypatch, part
 ):
@@ -298,11 +327,13 @@ def test_pages_that_are_not_as_they_would_be_are_rendered_anew_and_nothing_is_ex
         "index": lambda: index.write_text("running"),
         "page": lambda: index.with_name("01_dataset_exploration.html").unlink(),
         "note": lambda: index.with_name(freshness.RENDERED).write_text("{"),
+        **{name: lambda file=file: hurt(paths.outputs() / file) for name, file in DAMAGED.items()},
     }[part]()
     assert freshness.rendering_changes(params.read("own"))
     report.make(params.read("own"))
     assert executed == ["01_dataset_exploration"] and not freshness.rendering_changes(params.read("own"))
     assert index.with_name("01_dataset_exploration.html").is_file() and len(index.read_text()) == len(whole)
+    assert [state["status"] for state in freshness.index._states()] == ["done"]
 
 
 def test_what_is_not_a_notebook_any_more_is_executed_again(own_study, executed):
@@ -311,6 +342,75 @@ def test_what_is_not_a_notebook_any_more_is_executed_again(own_study, executed):
     file.write_bytes(file.read_bytes()[:-30])
     report.make(params.read("own"))
     assert len(executed) == 2
+
+
+def test_a_notebook_or_table_of_which_a_digit_flipped_is_made_again(own_study, executed):
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY)
+    file = report.make(params.read("own")).with_name("01_dataset_exploration.ipynb")
+    file.write_text(file.read_text().replace('"nbformat_minor": 5', '"nbformat_minor": 4'))
+    assert freshness.look(params.read("own")).changes(file.stem) == [
+        "it is not as it was written, or was executed by an older version"
+    ]
+    report.make(params.read("own"))
+    table = file.parent / "tables" / "01_sizes.csv"
+    table.parent.mkdir(exist_ok=True)
+    table.write_text("1")
+    assert freshness.look(params.read("own")).changes(file.stem) == ["not as it wrote them: 01_sizes.csv"]
+    report.make(params.read("own"))
+    hurt(table)
+    report.make(params.read("own"))
+    report.make(params.read("own"))
+    assert len(executed) == 4
+
+
+def test_a_damaged_record_is_no_error_but_has_its_notebook_executed_again(own_study, executed):
+    (own_study / "02_frozen_encoder.yaml").write_text("dataset: lesions\nweights: none\n")
+    study = params.read("own")
+    runs.record("own", "02_frozen_encoder", {"models": {}})
+    hurt(runs._record_file("own", "02_frozen_encoder"))
+    with pytest.raises(ValueError, match="is damaged"):
+        runs.families("own")
+    assert stamp.recorded(study, "02_frozen_encoder") == ""
+
+
+def test_a_flipped_byte_in_what_a_report_says_of_itself_stops_no_other_report(own_study, executed):
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY)
+    file = report.make(params.read("own")).with_name("report.json")
+    content, state = file.read_bytes(), json.loads(file.read_text())
+    for place in range(len(content)):
+        for bit in (1, 16):
+            file.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+            assert index.running() == [], place
+            assert index.known("own").get("01_dataset_exploration", index.Page("")).status in ("done", "not run")
+    file.write_bytes(content)
+    assert index.known("own")["01_dataset_exploration"].finished == state["pages"][0]["finished"]
+
+
+def test_a_report_killed_while_it_wrote_its_papers_says_that_and_calls_no_finished_notebook_failed(
+    own_study, executed, monkeypatch
+):
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY)
+    seen = []
+
+    def killed(*arguments):
+        seen.append((index._state("own"), (paths.report("own") / "index.html").read_text()))
+        raise Killed
+
+    class Killed(BaseException):
+        pass
+
+    monkeypatch.setattr(report.render, "write_report", killed)
+    monkeypatch.setattr(report.Report, "_release", lambda self: None)
+    with pytest.raises(Killed):
+        report.make(params.read("own"))
+    state, text = seen[0]
+    assert state["status"] == "running" and "its pages and PDFs are being written by process" in text
+    atomic.write(paths.report("own") / "report.json", json.dumps(state))  # as a kill would have left it
+    failure.put_right()
+    state, text = index._state("own"), (paths.report("own") / "index.html").read_text()
+    assert state["status"] == "failed" and "the report was killed while it wrote its pages and PDFs" in text
+    assert index.known("own")["01_dataset_exploration"].status == "done"
+    assert not list(paths.report("own").glob("*.failed.*")) and not index.running()
 
 
 def test_why_tells_old_and_new_values_and_what_would_be_trained(own_study, executed):

@@ -332,6 +332,9 @@ def test_the_page_of_two_runs_has_the_same_numbers_as_the_scores_and_is_not_made
     assert file.read_text().count("data:image/png") == 9  # three images in favour of one; none of the other
     monkeypatch.setattr(versus, "differences", lambda groups: pytest.fail("made again"))
     assert versus.of_keys(a.key, b.key) == file
+    file.write_text(file.read_text().replace("0.000", "0.001", 1))  # a digit flipped
+    with pytest.raises(pytest.fail.Exception, match="made again"):
+        versus.of_keys(a.key, b.key)
 
 
 def test_losses_of_runs_with_different_losses_are_not_compared(study):

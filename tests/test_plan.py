@@ -200,6 +200,12 @@ def test_the_plan_of_a_study_says_what_it_found_and_writes_nothing(own_study, ca
     for line in ("training: ", "with the pages: ", "disk: ", "memory: up to ", "measured in "):
         assert f"\n{line}" in text
     assert not paths.outputs().exists() and not list(runs.finished())
+    key = list(asked.distinct(asked.of_study(params.read("own"))))[-1]
+    runs.folder(key).mkdir(parents=True)
+    runs.append_event(key, {"event": "failed", "error": "FloatingPointError: the loss is not finite"})
+    assert cli.main(["plan", "own"]) == 0
+    text = capsys.readouterr().out
+    assert "0 are in the store, 1 known to diverge, 9 are to be trained" in text and "\n  diverges    " in text
 
 
 def test_a_probe_waits_for_the_device(monkeypatch):

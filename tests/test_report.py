@@ -12,7 +12,7 @@ import sys
 import nbformat
 import pytest
 
-from seglib import check, cli, params, paths, report
+from seglib import check, cli, index, interruption, params, paths, report
 
 TINY_DATA = "dataset: lesions\nimage_size: 32\ntrain_images: 4\nval_images: 2\ntest_images: 2\nexamples: 4\n"
 NOTEBOOKS = [
@@ -155,6 +155,22 @@ def test_a_page_whose_runs_left_the_store_does_not_count_as_done(made, monkeypat
     shown_by = [runs.are_recorded("smoke", notebook) for notebook in NOTEBOOKS[1:4]]
     assert shown_by == [False, False, True]  # notebook 03 shows notebook 02's run beside its own
     (runs.folder(keys[0]) / "meta.json.away").rename(runs.folder(keys[0]) / "meta.json")
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_of_all_studies_one_whose_data_were_never_here_is_no_failure_and_one_that_lost_them_is(
+    own_study, monkeypatch, capsys, made
+):
+    (own_study / "01_dataset_exploration.yaml").write_text(TINY_DATA)
+    if made:
+        index.write(params.read("own"), {"01_dataset_exploration": index.Page("01_dataset_exploration")}, whole=False)
+
+    def make(study, force):
+        raise FileNotFoundError("no images")
+
+    monkeypatch.setattr(report, "make", make)
+    monkeypatch.setattr(interruption, "unwind_on_signals", lambda: None)
+    assert cli.main(["report", "all"]) == made and "not made: own: no images" in capsys.readouterr().err
 
 
 def test_an_overridden_report_goes_to_its_own_folder_and_says_what_was_overridden(own_study):

@@ -1,11 +1,12 @@
 """Which runs nothing needs, and their removal. Alone: pytest tests/test_unused.py"""
 
 import json
+import os
 
 import pytest
 import stored
 
-from seglib import asked, cli, paths, runs, seal, unused
+from seglib import asked, cli, locks, paths, runs, seal, unused
 from seglib.asked import Asked
 from seglib.config import Config
 
@@ -87,6 +88,7 @@ def test_what_is_to_be_removed_must_be_said_and_be_there(store, words, capsys):
 def test_a_run_that_a_process_holds_is_never_removed(store, capsys):
     with runs.lock(SPARE):
         assert cli.main(["runs", "--remove", "--unused", "--yes"]) == 1
+        assert f"process {os.getpid()} on" in locks.holder(locks.of_run(SPARE))  # who waits is still told for whom
         text = capsys.readouterr().out
     assert f"kept {SPARE}: another process" in text and runs.find(SPARE) and not runs.folder(BROKEN).exists()
     assert cli.main(["runs", "--remove", SPARE, "--yes"]) == 0

@@ -1,6 +1,5 @@
 """Commands on a whole study: check, data, plan, report, verify, why."""
 
-import os
 import sys
 
 from seglib import params
@@ -24,7 +23,9 @@ def add(commands) -> None:
             command.add_argument(
                 "--force", action="store_true", help="execute every notebook anew; runs come from the store as they are"
             )
-            command.add_argument("--with-parent", action="store_true", help="end soon after what started it, as make")
+            command.add_argument(
+                "--with-parent", type=int, metavar="PID", help="end soon after that process, its parent"
+            )
 
 
 def check(arguments) -> None:
@@ -38,11 +39,11 @@ def check(arguments) -> None:
 
 def make_report(arguments) -> int:
     """Runs a study's notebooks and writes its pages; `all` takes every study whose data are here."""
-    from seglib import interruption, report
+    from seglib import index, interruption, report
 
     interruption.unwind_on_signals()
     if arguments.with_parent:
-        interruption.end_with(os.getppid())
+        interruption.end_with(arguments.with_parent)
     if arguments.study != "all":
         print(f"report: {address(report.make(params.read(arguments.study, arguments.set), arguments.force))}")
         return 0
@@ -54,7 +55,8 @@ def make_report(arguments) -> int:
             failures[name] = error
     for name, error in failures.items():
         print(f"not made: {name}: {error}", file=sys.stderr)
-    return int(not all(isinstance(error, FileNotFoundError) for error in failures.values()))  # data may be elsewhere
+    # data may be elsewhere; but not of a study that has a report, which is not up to date then
+    return int(any(not isinstance(error, FileNotFoundError) or index.known(name) for name, error in failures.items()))
 
 
 def make_plan(arguments) -> None:
