@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -42,7 +43,14 @@ def test_a_model_of_one_s_own_is_trained_and_trained_again_when_it_changes(my_mo
     assert {"train_bce", "train_my_module:my_loss"} <= set(first.history.columns)
     assert experiment.run(config).key == first.key
     my_module.write_text(my_module.read_text().replace("nn.ReLU()", "nn.GELU()"))
-    assert experiment.run(config).key != first.key
+    changed = runs.key_of(experiment.inputs(experiment.resolve(config)))
+    assert changed != first.key
+    with pytest.raises(RuntimeError, match=r"my_module\.py: edited since this process imported it"):
+        experiment.run(config)
+    code = f"from seglib import config, experiment; print(experiment.run(config.from_mapping({asdict(config)!r})).key)"
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(my_module.parent), str(paths.ROOT)])}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == changed
 
 
 def test_a_study_of_one_s_own_takes_a_copied_folder_of_parameters_and_no_code(tmp_path, monkeypatch):
