@@ -284,7 +284,7 @@ def test_a_report_stopped_at_any_stage_says_nothing_that_is_not_so(tmp_path, num
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of 24 MB for the outputs; remounted with other options by calling it."""
+    """A file system for the outputs, larger than what is counted to be needed; remounted with options by calling it."""
     (tmp_path / "outputs").mkdir()
 
     def mount(options):
@@ -294,7 +294,7 @@ def disk(tmp_path):
         if done.returncode:
             pytest.skip(f"nothing can be mounted here: {done.stderr.decode().strip()}")
 
-    mount("size=24m")
+    mount("size=96m")
     yield lambda options: mount(f"remount,{options}")
     subprocess.run(["umount", "-l", tmp_path / "outputs"], check=True)
 
